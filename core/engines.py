@@ -1,0 +1,112 @@
+"""Engines: how a connection to SQLite or PostgreSQL must be set up to keep what we promise.
+
+Danger. The default driver mode reads outside any transaction, begins deferred (55 of 400 concurrent writes
+survived a trial) and does not sync before it returns. So each setting below is made and then asserted.
+"""
+
+import fcntl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+from core.refusals import Unavailable
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What a SQLite file is for, as pragmas."""
+
+    name: str
+    journal: str
+    synchronous: tuple[str, int]
+    secure_delete: bool
+
+
+DATA = Profile("data", "wal", ("FULL", 2), secure_delete=True)
+KEYSTORE = Profile("keystore", "delete", ("EXTRA", 3), secure_delete=True)
+
+
+def open_engine(url: str, profile: Profile, *, writes: bool) -> Engine:
+    """An engine whose connections are set up for `profile`; reading ones cannot write."""
+    if url.startswith("postgresql"):
+        return _open_postgres(url, writes=writes)
+    path = Path(make_url(url).database or "")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0} if writes else {"pool_size": 16, "max_overflow": 0}
+    engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False}, **pool)
+    event.listen(engine, "connect", lambda connection, _: _set_pragmas(connection, profile, writes=writes))
+    event.listen(
+        engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    )
+    return engine
+
+
+def _set_pragmas(connection: Any, profile: Profile, *, writes: bool) -> None:  # Any: the driver's own connection
+    connection.isolation_level = None  # the driver must not begin for us
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA busy_timeout=5000")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    if not writes:
+        cursor.execute("PRAGMA query_only=ON")
+        cursor.execute("PRAGMA wal_autocheckpoint=0")  # one checkpointing connection: the writer's
+        cursor.close()
+        return
+    word, number = profile.synchronous
+    cursor.execute(f"PRAGMA journal_mode={profile.journal}")
+    cursor.execute(f"PRAGMA synchronous={word}")
+    cursor.execute(f"PRAGMA secure_delete={'ON' if profile.secure_delete else 'OFF'}")
+    for pragma, wanted in (("journal_mode", profile.journal), ("synchronous", number), ("foreign_keys", 1)):
+        found = cursor.execute(f"PRAGMA {pragma}").fetchone()[0]
+        if found != wanted:
+            raise Unavailable("pragma", f"The database refused {pragma}={wanted}; it says {found}.")
+    if profile.secure_delete and cursor.execute("PRAGMA secure_delete").fetchone()[0] == 0:
+        raise Unavailable("pragma", "The database refused secure_delete: erased keys would stay in the file.")
+    cursor.close()
+
+
+def _open_postgres(url: str, *, writes: bool) -> Engine:
+    url = url.replace("postgresql://", "postgresql+psycopg://", 1)
+    options = "-c synchronous_commit=on -c lock_timeout=2000 -c statement_timeout=5000 " + (
+        "-c idle_in_transaction_session_timeout=10000"
+        if writes
+        else "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
+    )
+    return create_engine(
+        url,
+        hide_parameters=True,
+        pool_pre_ping=True,
+        pool_size=16,
+        connect_args={"options": options, "connect_timeout": 5, "tcp_user_timeout": 10_000},
+    )
+
+
+class SideLock:
+    """A lock on a file beside the SQLite file: one process writes it, every other one is told so."""
+
+    def __init__(self, url: str) -> None:
+        database = Path(make_url(url).database or "")
+        self._path = database.with_name(database.name + ".lock")
+        self._file: IO[str] | None = None
+
+    def take(self) -> None:
+        """Take the lock or raise `Unavailable("already_open")`."""
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = self._path.open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise Unavailable(
+                "already_open",
+                "Another Aftercare process has this data open. Stop it first, or run the command while it serves.",
+            ) from None
+        self._file = file
+
+    def release(self) -> None:
+        """Give the lock back."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -1,0 +1,151 @@
+"""A transaction stands whole or not at all, and nobody hears of it before it stands."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
+
+from core.database import KEYSTORE, Database, Transaction, insert_ignore
+from core.refusals import Invalid, Unavailable
+
+metadata = MetaData()
+note = Table("note_under_test", metadata, Column("id", Integer, primary_key=True), Column("text", String))
+
+
+@pytest.fixture
+def notes(database: Database) -> Database:
+    database.create_all(metadata)
+    return database
+
+
+def write_note(tx: Transaction, number: int, words: str) -> int:
+    tx.execute(insert(note).values(id=number, text=words))
+    return number
+
+
+def all_notes(tx: Transaction) -> list[tuple[int, str]]:
+    return [(row.id, row.text) for row in tx.execute(select(note).order_by(note.c.id))]
+
+
+@pytest.mark.both_engines
+async def test_what_was_written_is_read(notes: Database) -> None:
+    written = await notes.write(write_note, 1, "hello")
+
+    found = await notes.read(all_notes)
+
+    assert written == 1
+    assert found == [(1, "hello")]
+
+
+@pytest.mark.both_engines
+async def test_a_failing_work_fails_alone_among_those_that_commit_together(notes: Database) -> None:
+    def refuse(tx: Transaction) -> None:
+        write_note(tx, 99, "never")
+        raise Invalid("bad", "No.")
+
+    outcomes = await asyncio.gather(
+        *(notes.write(write_note, number, "kept") for number in range(20)),
+        notes.write(refuse),
+        notes.write(write_note, 50, "kept"),
+        return_exceptions=True,
+    )
+
+    found = await notes.read(all_notes)
+    assert [type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)] == [Invalid]
+    assert [number for number, _ in found] == [*range(20), 50]
+
+
+@pytest.mark.both_engines
+async def test_an_announcement_is_made_after_the_commit_and_before_the_caller_goes_on(notes: Database) -> None:
+    heard: list[str] = []
+
+    def announce(tx: Transaction) -> None:
+        write_note(tx, 1, "news")
+        tx.after_commit(lambda: heard.append(str(notes.read_now(all_notes))))
+
+    await notes.write(announce)
+
+    assert heard == ["[(1, 'news')]"]
+
+
+@pytest.mark.both_engines
+async def test_nothing_is_announced_for_a_work_that_failed(notes: Database) -> None:
+    heard: list[str] = []
+
+    def announce_and_fail(tx: Transaction) -> None:
+        tx.after_commit(lambda: heard.append("never"))
+        raise Invalid("bad", "No.")
+
+    with pytest.raises(Invalid):
+        await notes.write(announce_and_fail)
+
+    assert heard == []
+
+
+async def test_a_cancelled_caller_does_not_undo_its_write(notes: Database) -> None:
+    task = asyncio.create_task(notes.write(write_note, 1, "kept"))
+    await asyncio.sleep(0)
+
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await notes.write(write_note, 2, "after")
+
+    assert await notes.read(all_notes) == [(1, "kept"), (2, "after")]
+
+
+@pytest.mark.both_engines
+async def test_a_reader_cannot_write(notes: Database) -> None:
+    with pytest.raises(Exception, match="(?i)read-?only|readonly"):
+        await notes.read(write_note, 1, "sneaky")
+
+    assert await notes.read(all_notes) == []
+
+
+@pytest.mark.both_engines
+async def test_inserting_again_what_is_there_changes_nothing(notes: Database) -> None:
+    await notes.write(write_note, 1, "first")
+
+    new = await notes.write(insert_ignore, note, [{"id": 1, "text": "second"}, {"id": 2, "text": "new"}], ["id"])
+
+    assert new == 1
+    assert await notes.read(all_notes) == [(1, "first"), (2, "new")]
+
+
+def test_a_second_process_is_refused_the_same_file(sqlite_url: str) -> None:
+    first = Database(sqlite_url)
+    first.open()
+
+    with pytest.raises(Unavailable, match="already_open"):
+        Database(sqlite_url).open()
+
+    first.close()
+    second = Database(sqlite_url)
+    second.open()
+    second.close()
+
+
+def pragmas(tx: Transaction) -> dict[str, object]:
+    names = ("journal_mode", "synchronous", "secure_delete", "foreign_keys")
+    return {name: tx.execute(text(f"PRAGMA {name}")).scalar_one() for name in names}
+
+
+def test_the_data_file_syncs_before_a_commit_returns(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    database.open()
+
+    found = database.write_now(pragmas)
+
+    database.close()
+    assert found == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "foreign_keys": 1}
+
+
+@pytest.mark.clause("5(1)3")
+def test_the_keystore_overwrites_what_it_deletes(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'keys.db'}", profile=KEYSTORE)
+    database.open()
+
+    found = database.write_now(pragmas)
+
+    database.close()
+    assert found == {"journal_mode": "delete", "synchronous": 3, "secure_delete": 1, "foreign_keys": 1}
