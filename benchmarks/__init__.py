@@ -1,0 +1,1 @@
+"""Measurements; budgets are in `docs/`, ratios in one run, never timed tests."""

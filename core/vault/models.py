@@ -1,0 +1,45 @@
+"""The keystore's own tables, in a database apart from the data, with a back-up ring of at most fourteen days."""
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, MetaData, Table, Text
+
+from core.database import Millis
+
+METADATA = MetaData()
+
+DEK = Table(
+    "dek",
+    METADATA,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, unique=True),  # only the product's own keys have one
+    Column("scope", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("epoch", Integer, nullable=False, index=True),
+    Column("wrap", LargeBinary, nullable=False),
+    Column("kcv", LargeBinary, nullable=False),
+    Column("uses", BigInteger, nullable=False),  # how often it sealed, as of the last time it left memory
+    Column("created_ms", Millis, nullable=False),
+)
+
+TOMBSTONE = Table(
+    "tombstone",
+    METADATA,
+    Column("dek_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("scope", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at_ms", Millis, nullable=False, index=True),
+)
+
+SIGNER = Table(
+    "signer",
+    METADATA,
+    Column("public", LargeBinary, primary_key=True),  # kept for ever: old signatures stay checkable
+    Column("name", Text, nullable=False),
+    Column("created_ms", Millis, nullable=False),
+)
+
+KEYSTORE = Table(
+    "keystore",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("created_ms", Millis, nullable=False),
+)
