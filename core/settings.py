@@ -40,6 +40,7 @@ class Settings(BaseSettings):
         default=1.0, gt=0, description="messages a second one shopper may send, in the long run"
     )
     message_burst: int = Field(default=10, ge=1)
+    start_rate: int = Field(default=20, ge=1, description="chats that one network may open a minute")
     metrics_token: str | None = None
 
     @model_validator(mode="after")
@@ -56,6 +57,19 @@ class Settings(BaseSettings):
         }
         for name, value in chosen.items():
             object.__setattr__(self, name, value)
+        return self
+
+    @model_validator(mode="after")
+    def name_the_controller(self) -> Self:
+        """In production nobody is served in the name of the demo shop, and no cookie goes over plain http (3(1))."""
+        if not self.is_production:
+            return self
+        unnamed = {"shop_name", "controller_name", "contact_email"} - self.model_fields_set
+        if unnamed:
+            names = ", ".join(sorted(f"AFTERCARE_{name.upper()}" for name in unnamed))
+            raise ValueError(f"production mode needs {names}: the policy must name who is responsible")
+        if not self.public_url.startswith("https://"):
+            raise ValueError("production mode needs AFTERCARE_PUBLIC_URL with https://")
         return self
 
     @property
