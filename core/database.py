@@ -20,11 +20,19 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import BigInteger, Engine, MetaData, Select, Table, literal
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import SQLModel
 
 from core.engines import DATA, KEYSTORE, Profile, SideLock, open_engine
 from core.lanes import AsyncWork, BlockingWork, Lane, OutcomeUnknown, Transaction
 
 __all__ = ["DATA", "KEYSTORE", "Database", "Millis", "OutcomeUnknown", "Transaction", "insert_ignore", "row_lock"]
+
+SQLModel.metadata.naming_convention = {  # so that a migration can name what it changes, on both engines
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "pk": "pk_%(table_name)s",
+}
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""The web's plumbing: rendering, assets, headers, request forgery, languages."""
