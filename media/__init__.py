@@ -1,0 +1,1 @@
+"""Sealed pictures: uploads, images, blobs; knows no conversation."""
