@@ -1,0 +1,1 @@
+"""Conversations as numbered logs, live sockets, presence and transcripts."""

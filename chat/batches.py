@@ -1,0 +1,126 @@
+"""Group commit: what people send while the last commit runs goes into the next one together.
+
+Danger. An answer before the commit; a queue without bound; one bad message that takes its neighbours down; a broken
+connection answered as "failed" when the message may be stored.
+
+Principle. One lane per writing thread of the database, a conversation always in the same lane. A lane takes at most
+256 drafts or 1 MB, writes them in one transaction and settles their futures; there is no timer. When the outcome is
+unknown the same batch is tried again, which is harmless because ids are for ever. When a batch fails on its data it is
+repeated draft by draft, so that only the bad one fails.
+
+Boundary. A lane's task is never cancelled while it writes; whoever waited may have gone.
+"""
+
+import asyncio
+import zlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from chat.log import Ack, Announce, Draft, append_batch
+from core import clock
+from core.database import OutcomeUnknown
+from core.refusals import Refusal, Unavailable
+from core.services import Core
+
+BATCH_DRAFTS = 256
+BATCH_BYTES = 1 << 20
+QUEUE_LIMIT = 4_096
+PAUSES_S = (0.1, 0.5, 2.0)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    draft: Draft
+    size: int
+    answer: "asyncio.Future[Ack]"
+
+
+class Batches:
+    """Puts drafts into the log; `put` never waits, its future resolves after the commit."""
+
+    def __init__(self, core: Core, announce: Announce) -> None:
+        self._core = core
+        self._announce = announce
+        self._lanes = [deque[_Waiting]() for _ in range(core.database.lane_count)]
+        self._writing: dict[int, asyncio.Task[None]] = {}
+
+    def put(self, draft: Draft, size: int = 512) -> "asyncio.Future[Ack]":
+        """Queue a draft of about `size` bytes. Raises: Unavailable when the queue is full."""
+        number = zlib.crc32(draft.conversation.encode()) % len(self._lanes)
+        lane = self._lanes[number]
+        if len(lane) >= QUEUE_LIMIT:
+            raise Unavailable("busy", retry_ms=1_000)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Ack] = loop.create_future()
+        lane.append(_Waiting(draft, size, answer))
+        if number not in self._writing:
+            self._writing[number] = loop.create_task(self._serve(number), name=f"chat-lane-{number}")
+        return answer
+
+    async def finish(self) -> None:
+        """Wait until everything queued is settled."""
+        while self._writing:
+            await asyncio.wait(list(self._writing.values()))
+
+    async def _serve(self, number: int) -> None:
+        lane = self._lanes[number]
+        try:
+            while lane:
+                await self._settle(number, _take(lane))
+        finally:
+            self._writing.pop(number, None)
+
+    async def _settle(self, number: int, batch: Sequence[_Waiting]) -> None:
+        try:
+            outcomes = await self._write(number, [waiting.draft for waiting in batch])
+        except Exception as error:
+            if len(batch) == 1 or isinstance(error, Unavailable):
+                for waiting in batch:
+                    _answer(waiting, error)
+                return
+            for waiting in batch:
+                await self._settle(number, [waiting])
+            return
+        for waiting, outcome in zip(batch, outcomes, strict=True):
+            _answer(waiting, outcome)
+
+    async def _write(self, number: int, drafts: Sequence[Draft]) -> Sequence[Ack | Refusal]:
+        """Write the batch, again after a pause when the connection broke: the same ids give the same answers."""
+        for pause in PAUSES_S:
+            try:
+                return await self._attempt(number, drafts)
+            except (OutcomeUnknown, OperationalError):
+                await asyncio.sleep(pause)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                await asyncio.sleep(pause)
+        try:
+            return await self._attempt(number, drafts)
+        except (OutcomeUnknown, OperationalError):
+            raise Unavailable("unknown", retry_ms=2_000) from None
+
+    async def _attempt(self, number: int, drafts: Sequence[Draft]) -> Sequence[Ack | Refusal]:
+        core = self._core
+        return await core.database.write_in(number, append_batch, core, drafts, self._announce, now=clock.now())
+
+
+def _take(lane: "deque[_Waiting]") -> list[_Waiting]:
+    batch = [lane.popleft()]
+    size = batch[0].size
+    while lane and len(batch) < BATCH_DRAFTS and size + lane[0].size <= BATCH_BYTES:
+        size += lane[0].size
+        batch.append(lane.popleft())
+    return batch
+
+
+def _answer(waiting: _Waiting, outcome: Ack | BaseException) -> None:
+    if waiting.answer.done():
+        return
+    if isinstance(outcome, Ack):
+        waiting.answer.set_result(outcome)
+    else:
+        waiting.answer.set_exception(outcome)

@@ -1,0 +1,100 @@
+"""What a client may put into an event: message, note, media and rating, read strictly. Pure.
+
+The limits are what both databases and both browsers survive: no NUL (PostgreSQL refuses it, SQLite stores it and then
+miscounts), no lone surrogates, no towers of combining marks.
+"""
+
+import re
+import unicodedata
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from core.refusals import Invalid
+
+TEXT_POINTS = 4_000
+TEXT_BYTES = 16_384
+COMBINING_RUN = 8
+_UUID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class TextBody(Struct):
+    text: str
+
+
+class AttachmentRef(Struct):
+    id: str
+
+
+class MediaBody(Struct):
+    attachment: str | AttachmentRef
+    text: str | None = None
+
+
+class RatingBody(Struct):
+    score: int
+    comment: str | None = None
+
+
+_text_body = msgspec.json.Decoder(TextBody)
+_media_body = msgspec.json.Decoder(MediaBody)
+_rating_body = msgspec.json.Decoder(RatingBody)
+
+
+def read(kind: str, raw: Raw | bytes) -> dict[str, Any]:
+    """The checked body of a client's event: message, note, media or rating. Any: JSON values.
+
+    Raises: Invalid with a code and a sentence; the frame was well formed, its content is not acceptable.
+    """
+    try:
+        if kind in ("message", "note"):
+            return {"text": check_text(_text_body.decode(raw).text)}
+        if kind == "media":
+            return _read_media(_media_body.decode(raw))
+        if kind == "rating":
+            return _read_rating(_rating_body.decode(raw))
+    except (msgspec.MsgspecError, RecursionError, UnicodeError):
+        raise Invalid("bad_body", "That message could not be read.") from None
+    raise Invalid("bad_kind", "That message could not be read.")
+
+
+def _read_media(body: MediaBody) -> dict[str, Any]:
+    attachment = body.attachment if isinstance(body.attachment, str) else body.attachment.id
+    text = {"text": check_text(body.text)} if body.text else {}
+    return {"attachment": attachment, **text}
+
+
+def _read_rating(body: RatingBody) -> dict[str, Any]:
+    if body.score not in range(1, 6):
+        raise Invalid("bad_score", "Please choose from one to five.")
+    comment = {"comment": check_text(body.comment)} if body.comment else {}
+    return {"score": body.score, **comment}
+
+
+def check_client_id(client_id: str) -> str:
+    """The id that a client made for its event: a UUID in lower case, with or without dashes. Raises: Invalid."""
+    if not _UUID.fullmatch(client_id):
+        raise Invalid("bad_id", "That message could not be read.")
+    return client_id
+
+
+def check_text(text: str) -> str:
+    """What a person wrote, within limits that both databases and both browsers survive. Raises: Invalid."""
+    if not text.strip():
+        raise Invalid("text_empty", "Please write something first.")
+    if len(text) > TEXT_POINTS or len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES:
+        raise Invalid("text_too_long", "This message is too long. Please split it.", limit=TEXT_POINTS)
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise Invalid("text_characters", "This message holds characters that cannot be stored.")
+    if not text.isascii() and _longest_combining_run(text) > COMBINING_RUN:
+        raise Invalid("text_characters", "This message holds characters that cannot be stored.")
+    return text
+
+
+def _longest_combining_run(text: str) -> int:
+    longest = run = 0
+    for character in text:
+        run = run + 1 if unicodedata.category(character).startswith("M") else 0
+        longest = max(longest, run)
+    return longest

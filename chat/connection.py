@@ -1,0 +1,284 @@
+"""One signed-in socket: what each frame of the client does, and where the client stands in every conversation.
+
+Danger. A commit awaited in the receive loop (pongs go unread and a healthy client is cut), a right taken
+from what the client says.
+
+Principle. `receive` never waits: a message is handed to the log and answered when its future is done; what needs a read
+goes to a bounded list of errands that one task works off in order. Who is asking comes from the sign-in; every append
+asks for the permission again on the locked row.
+
+Boundary. Runs on the event loop; opens transactions only through errands.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from chat import audiences, bodies, protocol, rooms
+from chat.log import Ack, Draft
+from chat.marks import Reached
+from chat.outlet import Outlet, Send
+from chat.pace import Bucket
+from chat.protocol import Close, Cursor
+from chat.reader import Reader
+from core import clock, hub, ledger
+from core.database import OutcomeUnknown, Transaction
+from core.identity import permissions
+from core.identity.callers import Caller
+from core.identity.permissions import Operation, Purpose
+from core.masking import find_cards, mask_cards
+from core.refusals import Invalid, NotFound, Refusal, TooMany, Unavailable
+from core.web import i18n
+
+logger = structlog.get_logger("chat")
+
+ERRANDS = 64
+IN_FLIGHT = 256
+ABUSE = 200
+STAFF_RATE, STAFF_BURST = 5.0, 50
+FRAME_RATE, FRAME_BURST = 50.0, 400
+TYPING_RATE, TYPING_BURST = 1 / 3, 2
+
+
+_OF_SHOPPERS = frozenset({"message", "media", "rating"})
+_OF_STAFF = frozenset({"message", "media", "note"})
+
+
+class Connection:
+    """A socket after its `hello`."""
+
+    def __init__(
+        self, chat: "rooms.Chat", caller: Caller, send: Send, abort: Callable[[], None], *, lang: str, inbox: bool
+    ) -> None:
+        self.chat = chat
+        self.caller = caller
+        self.audience = audiences.of_caller(caller)
+        self.has_inbox = False
+        self._wants_inbox = inbox and caller.is_staff
+        self.lang = lang
+        self.out = Outlet(send, abort, self._fetch)
+        self.reader = Reader(chat, self, self.out)
+        self._errands: deque[Coroutine[Any, Any, None]] = deque()
+        self._runner: asyncio.Task[None] | None = None
+        self._marks: dict[str, Reached] = {}
+        self._in_flight = 0
+        self._refused = 0
+        settings = chat.core.settings
+        rate, burst = settings.message_rate, settings.message_burst
+        staff = caller.is_staff
+        self._messages = Bucket(max(rate, STAFF_RATE) if staff else rate, max(burst, STAFF_BURST) if staff else burst)
+        self._frames = Bucket(max(FRAME_RATE, 10 * rate), max(FRAME_BURST, 10 * burst))
+        self._typing = Bucket(TYPING_RATE, TYPING_BURST)
+
+    # ------------------------------------------------------------ what the service asks of a connection
+
+    @property
+    def sending_since(self) -> float | None:
+        """Since when (steady clock, seconds) a write has been waiting for the other side."""
+        return self.out.sending_since
+
+    def purpose_of(self, conversation_id: str) -> Purpose | None:
+        """For what a member of staff opened the conversation."""
+        return self.reader.purpose_of(conversation_id)
+
+    def wake(self, conversation_id: str) -> None:
+        """There are new events to fetch."""
+        self.reader.wake(conversation_id)
+
+    def tell(self, key: tuple[str, ...], frame: str) -> None:
+        """Show a state."""
+        self.out.tell(key, frame)
+
+    def lose(self, conversation_id: str) -> None:
+        """The right to this conversation has ended."""
+        if self.reader.leave(conversation_id):
+            self.out.reply(protocol.Gone(conversation_id))
+
+    def close(self, code: Close) -> None:
+        """End it in good order."""
+        self.out.close(code)
+
+    def abort(self) -> None:
+        """End it at once: the other side has stopped reading."""
+        self.out.abort()
+
+    def leave_within(self, in_ms: int) -> None:
+        """Say `bye`: come back after this time."""
+        self.out.reply(protocol.Bye(in_ms, "restart"))
+
+    async def finish(self) -> None:
+        """The socket has ended: let go of everything."""
+        self.chat.part(self)
+        if self._runner is not None:
+            self._runner.cancel()
+            await asyncio.gather(self._runner, return_exceptions=True)
+        for errand in self._errands:
+            errand.close()
+        self.reader.leave_all()
+        await self.out.finish()
+
+    # ------------------------------------------------------------ frames of the client
+
+    def receive(self, frame: protocol.ClientFrame) -> None:
+        """Act on one frame; never waits."""
+        if self._frames.take(asyncio.get_running_loop().time()):
+            self.close(Close.ABUSE)
+            return
+        match frame:
+            case protocol.Send():
+                self._send(frame)
+            case protocol.Sub(c, cur, ep, purpose):
+                self._run(c, self.reader.subscribe(c, Cursor(cur, ep, purpose)))
+            case protocol.Unsub(c):
+                self.reader.leave(c)
+            case protocol.Get():
+                self._run(frame.c, self.reader.get(frame))
+            case protocol.Read(c, upto):
+                self._reach(c, Reached(read=upto))
+            case protocol.Received(c, upto):
+                self._reach(c, Reached(received=upto))
+            case protocol.Typing(c):
+                self._type(c)
+            case protocol.Ping(n):
+                self.out.reply(protocol.Pong(n, self.reader.tops()))
+
+    def begin(self, subs: dict[str, Cursor]) -> None:
+        """Pick up where the client stood, then say how far each log goes."""
+        self._run(None, self._begin(subs))
+
+    async def _begin(self, subs: dict[str, Cursor]) -> None:
+        if self._wants_inbox:
+            await self.chat.core.database.write(_note_inbox, self.caller, now=clock.now())
+            self.has_inbox = True
+        for conversation_id, cursor in list(subs.items())[: protocol.SUBSCRIPTIONS]:
+            try:
+                await self.reader.subscribe(conversation_id, cursor)
+            except NotFound:
+                self.out.reply(protocol.Gone(conversation_id))
+            except Refusal as refusal:
+                self._refuse(refusal, c=conversation_id)
+        self.out.reply(protocol.Tops(self.reader.tops()))
+
+    def _send(self, frame: protocol.Send) -> None:
+        try:
+            draft, masked = self._draft(frame)
+            future = self.chat.submit(draft, len(bytes(frame.b)))
+        except Refusal as refusal:
+            self._refuse(refusal, c=frame.c, m=frame.m)
+            return
+        self._in_flight += 1
+        future.add_done_callback(partial(self._settled, frame.c, frame.m, masked))
+
+    def _draft(self, frame: protocol.Send) -> tuple[Draft, int]:
+        """The draft of a `send`, and how many card numbers were taken out of it. Raises: Refusal."""
+        if self.chat.is_draining or self._in_flight >= IN_FLIGHT:
+            raise Unavailable("busy", retry_ms=1_000)
+        if wait := self._messages.take(asyncio.get_running_loop().time()):
+            self._refused += 1
+            if self._refused > ABUSE:
+                self.close(Close.ABUSE)
+            raise TooMany(wait, "rate")
+        bodies.check_client_id(frame.m)
+        if frame.k not in (_OF_STAFF if self.caller.is_staff else _OF_SHOPPERS):
+            raise Invalid("bad_kind", "That message could not be read.")
+        body = bodies.read(frame.k, frame.b)
+        masked = _mask(body)
+        return Draft(
+            conversation=frame.c,
+            sender=self.caller,
+            client_id=frame.m,
+            kind=frame.k,
+            body=body,
+            after=frame.after,
+            seen=frame.seen if self.caller.is_staff else None,
+            prepare=self.chat.claiming(frame.c, self.caller) if frame.k == "media" else None,
+        ), masked
+
+    def _settled(self, c: str, m: str, masked: int, future: "asyncio.Future[Ack]") -> None:
+        """The log has answered."""
+        self._in_flight -= 1
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, Refusal):
+            self._refuse(error, c=c, m=m)
+        elif isinstance(error, OutcomeUnknown):
+            self._refuse(Unavailable("unknown", retry_ms=2_000), c=c, m=m)
+        elif error is not None or future.cancelled():
+            logger.error("append_failed", kind=type(error).__name__)
+            self._refuse(Unavailable("internal", retry_ms=5_000), c=c, m=m)
+        else:
+            ack = future.result()
+            self.out.reply(protocol.Ack(c, m, ack.position(self.audience), ack.ts, ack.duplicate, masked))
+
+    def _refuse(self, refusal: Refusal, *, c: str | None = None, m: str | None = None) -> None:
+        sentence = i18n.gettext(self.lang, refusal.sentence)
+        self.out.reply(protocol.refusal(refusal, sentence, c=c, m=m))
+
+    def _type(self, conversation_id: str) -> None:
+        if self.reader.holds(conversation_id) and not self._typing.take(asyncio.get_running_loop().time()):
+            self.chat.core.hub.publish(hub.TYPING, hub.hint(conversation_id, self.caller.ref))
+
+    def _reach(self, conversation_id: str, reached: Reached) -> None:
+        """Note how far the client has come; one write at a time, whatever came meanwhile goes into the next."""
+        if not self.reader.holds(conversation_id) or max(reached.read, reached.received) <= 0:
+            return
+        waiting = self._marks.get(conversation_id)
+        self._marks[conversation_id] = waiting.further(reached) if waiting else reached
+        if waiting is None:
+            self._run(conversation_id, self._mark(conversation_id))
+
+    async def _mark(self, conversation_id: str) -> None:
+        await self.reader.mark(conversation_id, self._marks.pop(conversation_id))
+
+    async def _fetch(self) -> list[str]:
+        return await self.reader.fetch()
+
+    # ------------------------------------------------------------ errands
+
+    def _run(self, conversation_id: str | None, errand: Coroutine[Any, Any, None]) -> None:
+        if len(self._errands) >= ERRANDS:
+            errand.close()
+            self._refuse(Unavailable("busy", retry_ms=1_000), c=conversation_id)
+            return
+        self._errands.append(self._guarded(conversation_id, errand))
+        if self._runner is None:
+            self._runner = asyncio.get_running_loop().create_task(self._run_all(), name="chat-errands")
+
+    async def _run_all(self) -> None:
+        try:
+            while self._errands:
+                await self.out.room()
+                await self._errands.popleft()
+        finally:
+            self._runner = None
+
+    async def _guarded(self, conversation_id: str | None, errand: Coroutine[Any, Any, None]) -> None:
+        try:
+            await errand
+        except NotFound:
+            self.out.reply(protocol.Gone(conversation_id or ""))
+        except Refusal as refusal:
+            self._refuse(refusal, c=conversation_id)
+        except (OutcomeUnknown, DBAPIError):
+            self._refuse(Unavailable(retry_ms=2_000), c=conversation_id)
+
+
+def _note_inbox(tx: Transaction, caller: Caller, *, now: int) -> None:
+    """Cards show what shoppers wrote last: watching the inbox is a reading of content (clause 3(2))."""
+    permissions.require(caller, Operation.READ_CONVERSATION)
+    purpose = Purpose.P2_CONTRACT_AFTERSALES
+    ledger.append(tx, caller=caller, action="inbox.watch", object=("inbox", "all"), purpose=purpose, now=now)
+
+
+def _mask(body: dict[str, Any]) -> int:  # Any: JSON values
+    """Reduce card numbers in what a person wrote, before anything is stored; returns how many there were."""
+    found = 0
+    for name in ("text", "comment"):
+        if name in body and (cards := find_cards(body[name])):
+            found += len(cards)
+            body[name] = mask_cards(body[name])
+    return found

@@ -1,0 +1,69 @@
+"""Read marks: how far each participant has received and read; a maximum, so order and repetition do no harm.
+
+A mark is kept in both numberings, because a shopper counts public events and staff count all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, select, update
+
+from chat.audiences import Audience, of_caller
+from chat.models import Conversation, ReadMark
+from chat.statements import EVENT, MARK
+from core.database import Transaction, insert_ignore, row_lock
+from core.identity.callers import Caller
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How far somebody says to have come, in their own numbering; 0 says nothing."""
+
+    read: int = 0
+    received: int = 0
+
+    def further(self, other: "Reached") -> "Reached":
+        """Both together."""
+        return Reached(max(self.read, other.read), max(self.received, other.received))
+
+
+def move(tx: Transaction, caller: Caller, conversation: Conversation, reached: Reached) -> bool:
+    """Move the caller's marks forward; a mark never goes back nor beyond the log. Says whether anything moved."""
+    name = {"conversation_id": conversation.id, "participant": caller.ref}
+    zeros = dict.fromkeys(("read_seq", "read_pub_seq", "received_seq", "received_pub_seq", "version"), 0)
+    insert_ignore(tx, MARK, [name | zeros], ["conversation_id", "participant"])
+    is_mine = (MARK.c.conversation_id == conversation.id) & (MARK.c.participant == caller.ref)
+    before = tx.execute(row_lock(tx, select(MARK).where(is_mine))).one()
+    read = _both(tx, conversation, of_caller(caller), reached.read)
+    received = _both(tx, conversation, of_caller(caller), max(reached.read, reached.received))
+    after = {
+        "read_seq": max(before.read_seq, read[0]),
+        "read_pub_seq": max(before.read_pub_seq, read[1]),
+        "received_seq": max(before.received_seq, received[0]),
+        "received_pub_seq": max(before.received_pub_seq, received[1]),
+    }
+    if all(getattr(before, column) == value for column, value in after.items()):
+        return False
+    tx.execute(update(MARK).where(is_mine).values(after | {"version": before.version + 1}))
+    return True
+
+
+def of(tx: Transaction, conversation_id: str) -> list[ReadMark]:
+    """Every participant's marks."""
+    found: Sequence[Any] = tx.execute(select(MARK).where(MARK.c.conversation_id == conversation_id)).mappings().all()
+    return [ReadMark(**each) for each in found]
+
+
+def _both(tx: Transaction, conversation: Conversation, audience: Audience, upto: int) -> tuple[int, int]:
+    """A position of one side in both numberings, `(seq, pub_seq)`."""
+    here = EVENT.c.conversation_id == conversation.id
+    if upto <= 0:
+        return 0, 0
+    if audience is Audience.PUBLIC:
+        public = min(upto, conversation.last_pub_seq)
+        seq = tx.execute(select(EVENT.c.seq).where(here, EVENT.c.pub_seq == public)).scalar()
+        return int(seq or 0), public
+    seq = min(upto, conversation.last_seq)
+    found = tx.execute(select(func.max(EVENT.c.pub_seq)).where(here, EVENT.c.seq <= seq)).scalar()
+    return seq, int(found or 0)

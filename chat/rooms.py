@@ -1,0 +1,283 @@
+"""The chat service of a process: rooms, connections, hints, and the beacon that heals hints which got lost.
+
+Danger. A lost hint that leaves somebody without a message; a socket that outlives the sign-in or the right it was
+opened with; a stalled reader that is never cut.
+
+Principle. The log is the truth; hints only make it quick. Every 15 seconds the beacon compares what the rooms know
+with the database, more often while the hub is unwell. Rights are asked again when a conversation changes hands, and
+every minute for every sign-in. A send that hangs for 15 seconds ends the connection.
+
+Boundary. Everything here runs on one event loop; the database does its work in its own threads.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from typing import Any, Protocol
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from chat import conversations, log
+from chat.audiences import Audience, Event
+from chat.batches import Batches
+from chat.log import Ack, Draft, Prepare, Span, Top
+from chat.models import Conversation
+from chat.presence import Presence
+from chat.protocol import Close
+from chat.states import States
+from chat.watching import Room, Watcher
+from core import clock, hub
+from core.database import Transaction
+from core.identity import permissions, signins
+from core.identity.callers import Caller
+from core.identity.permissions import Operation, Purpose
+from core.refusals import NotFound, Refusal
+from core.services import Core
+from media.uploads import Media
+
+logger = structlog.get_logger("chat")
+
+PULSE_S = 1.0
+BEACON_S = 15.0
+BEACON_UNWELL_S = 2.0
+SIGN_IN_CHECK_S = 60.0
+SEND_DEADLINE_S = 15.0
+CHUNK = 500
+DRAIN_S = 4.0
+
+
+class Connection(Watcher, Protocol):
+    """What the service needs of a socket."""
+
+    @property
+    def has_inbox(self) -> bool:
+        """Whether it shows the inbox."""
+
+    @property
+    def sending_since(self) -> float | None:
+        """Since when (steady clock, seconds) a write has been waiting for the other side."""
+
+    def purpose_of(self, conversation_id: str) -> Purpose | None:
+        """For what a member of staff opened the conversation."""
+
+    def close(self, code: Close) -> None:
+        """End it in good order."""
+
+    def abort(self) -> None:
+        """End it at once: the other side has stopped reading."""
+
+    def leave_within(self, in_ms: int) -> None:
+        """Say `bye`: come back after this time."""
+
+
+class Chat:
+    """Built once per process, `async with chat.running()`, then `await chat.append(draft)`."""
+
+    def __init__(self, core: Core, media: Media) -> None:
+        self.core = core
+        self.media = media
+        self.presence = Presence()
+        self.connections: set[Connection] = set()
+        self.is_draining = False
+        self.rooms: dict[str, Room] = {}
+        self._batches = Batches(core, self._announce)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.states = States(self)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Chat"]:
+        """Listen to the hub and keep the pulse; on leaving, finish what is queued."""
+        end = self.core.hub.subscribe(self._hear)
+        pulse = asyncio.create_task(self._pulse(), name="chat-pulse")
+        try:
+            yield self
+        finally:
+            end()
+            pulse.cancel()
+            await self._batches.finish()
+            for room in list(self.rooms.values()):
+                await room.close()
+            await asyncio.gather(pulse, *self._tasks, return_exceptions=True)
+
+    async def append(self, draft: Draft) -> Ack:
+        """Put an event into the log; the answer comes after the commit. Raises: Refusal."""
+        return await asyncio.shield(self.submit(draft))
+
+    def submit(self, draft: Draft, size: int = 512) -> "asyncio.Future[Ack]":
+        """As `append`, without waiting: for a socket's receive loop. Raises: Unavailable."""
+        return self._batches.put(draft, size)
+
+    async def drain(self) -> None:
+        """Say `bye` to every socket and let what is queued finish; then the server may stop."""
+        self.is_draining = True
+        for connection in list(self.connections):
+            connection.leave_within(random.randint(0, int(DRAIN_S * 1_000)))  # noqa: S311  (spreads the reconnects)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._batches.finish(), DRAIN_S)
+        for connection in list(self.connections):
+            connection.close(Close.RESTARTING)
+
+    def claiming(self, conversation_id: str, caller: Caller) -> Prepare:
+        """What makes an attachment part of a message, inside the message's own transaction."""
+
+        def claim(tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+            attachment = body["attachment"]
+            facts = self.media.claim(tx, attachment, scope=conversation_id, uploader=caller.ref, now=clock.now())
+            return body | {"attachment": facts}
+
+        return claim
+
+    # ------------------------------------------------------------ rooms
+
+    def enter(self, conversation_id: str, watcher: Watcher) -> Room:
+        """Watch a conversation: hints reach the room from now on, so read the database after this."""
+        room = self.rooms.get(conversation_id)
+        if room is None:
+            room = self.rooms[conversation_id] = Room(conversation_id, self.read_events)
+        room.add(watcher)
+        return room
+
+    def leave(self, conversation_id: str, watcher: Watcher) -> None:
+        """Stop watching; the last one out takes the room along."""
+        room = self.rooms.get(conversation_id)
+        if room is None:
+            return
+        room.watchers.discard(watcher)
+        if not room.watchers:
+            del self.rooms[conversation_id]
+            self.spawn(room.close())
+
+    async def read_events(self, conversation_id: str, audience: Audience, start: int, limit: int) -> list[Event]:
+        """Events of the log from a number of this side's counting on; nothing of a conversation that is gone."""
+        return await self.core.database.read(self._read, conversation_id, audience, Span(limit, start))
+
+    def _read(self, tx: Transaction, conversation_id: str, audience: Audience, span: Span) -> list[Event]:
+        try:
+            row = conversations.get(tx, conversation_id, now=clock.now())
+        except NotFound:
+            return []
+        return log.read(tx, self.core, row, audience, span)
+
+    def join(self, connection: Connection) -> None:
+        """A signed-in socket."""
+        self.connections.add(connection)
+        if self.presence.arrive(connection.caller.ref):
+            self.states.show_presence(connection.caller.ref)
+
+    def part(self, connection: Connection) -> None:
+        """A socket has ended."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+            self.presence.leave(connection.caller.ref, asyncio.get_running_loop().time())
+
+    # ------------------------------------------------------------ hints
+
+    def _announce(self, events: Sequence[Event], tops: Sequence[Top]) -> None:
+        """After a commit of this process: its rooms take the events as they are, everyone else gets hints."""
+        for top in tops:
+            room = self.rooms.get(top.conversation_id)
+            if room is not None:
+                room.offer([event for event in events if event.conversation_id == top.conversation_id])
+        log.announce_hints(self.core, tops)
+
+    def _hear(self, channel: str, packed: bytes) -> None:
+        match channel, hub.parts(packed):
+            case hub.LOG, [conversation_id, last_seq]:
+                if room := self.rooms.get(conversation_id):
+                    room.hear(int(last_seq))
+            case hub.DESK, [conversation_id, _]:
+                self.states.deal(conversation_id)
+            case hub.MARK, [conversation_id, participant]:
+                if room := self.rooms.get(conversation_id):
+                    self.spawn(self.states.show_mark(room, participant))
+            case hub.TYPING, [conversation_id, participant]:
+                if room := self.rooms.get(conversation_id):
+                    self.states.show_typing(room, participant)
+            case hub.ACCESS, [conversation_id]:
+                self.states.deal(conversation_id)
+                self.spawn(self._check_access([conversation_id]))
+            case hub.SIGN_OUT, [sign_in]:
+                self._sign_out({sign_in})
+
+    def _sign_out(self, sign_ins: set[str]) -> None:
+        for connection in list(self.connections):
+            if connection.caller.sign_in in sign_ins:
+                connection.close(Close.NOT_SIGNED_IN)
+
+    async def _check_access(self, conversation_ids: Sequence[str]) -> None:
+        """Take the conversation from everyone who may no longer have it."""
+        rows = await self.core.database.read(conversations.several, conversation_ids, now=clock.now())
+        for conversation_id in conversation_ids:
+            room, row = self.rooms.get(conversation_id), rows.get(conversation_id)
+            for watcher in list(room.watchers) if room else ():
+                if row is None or not self._may_read(watcher, row):
+                    watcher.lose(conversation_id)
+
+    def _may_read(self, watcher: Watcher, row: Conversation) -> bool:
+        purpose = next((each.purpose_of(row.id) for each in self.connections if each is watcher), None)
+        return permissions.can(watcher.caller, Operation.READ_CONVERSATION, log.resource(row), purpose)
+
+    # ------------------------------------------------------------ the pulse
+
+    async def _pulse(self) -> None:
+        """Once a second: cut the stalled, settle who left; now and then the beacon and the sign-ins."""
+        loop = asyncio.get_running_loop()
+        beacon_at = check_at = loop.time()
+        while True:
+            await asyncio.sleep(PULSE_S)
+            now = loop.time()
+            self._cut_stalled(now)
+            for ref in self.presence.settle(now):
+                self.states.show_presence(ref)
+            try:
+                if now >= beacon_at:
+                    beacon_at = now + self._until_beacon()
+                    await self.beacon()
+                if now >= check_at:
+                    check_at = now + SIGN_IN_CHECK_S
+                    await self._check_sign_ins()
+            except (Refusal, DBAPIError):
+                logger.warning("pulse_failed")
+
+    def _until_beacon(self) -> float:
+        pause = BEACON_S if self.core.hub.healthy else BEACON_UNWELL_S
+        return pause * random.uniform(0.8, 1.2)  # noqa: S311  (keeps processes from asking in step)
+
+    def _cut_stalled(self, now: float) -> None:
+        for connection in list(self.connections):
+            if connection.sending_since is not None and now - connection.sending_since > SEND_DEADLINE_S:
+                connection.abort()
+
+    async def beacon(self) -> None:
+        """Compare every room with the database; take the rooms whose conversation has ended from their watchers."""
+        watched = list(self.rooms)
+        for start in range(0, len(watched), CHUNK):
+            chunk = watched[start : start + CHUNK]
+            rows = await self.core.database.read(conversations.several, chunk, now=clock.now())
+            for conversation_id in chunk:
+                if (room := self.rooms.get(conversation_id)) and (row := rows.get(conversation_id)):
+                    room.hear(row.last_seq)
+            ended = [conversation_id for conversation_id in chunk if conversation_id not in rows]
+            if ended:
+                await self._check_access(ended)
+
+    async def _check_sign_ins(self) -> None:
+        open_ = {each.caller.sign_in for each in self.connections if each.caller.sign_in}
+        self._sign_out(await self.core.database.read(_ended, sorted(open_), now=clock.now()))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run something small that the service owns until it stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.warning("task_failed", kind=type(error).__name__)
+
+
+def _ended(tx: Transaction, sign_ins: Sequence[str], *, now: int) -> set[str]:
+    return {sign_in for sign_in in sign_ins if not signins.is_live(tx, sign_in, now=now)}

@@ -1,0 +1,193 @@
+"""The door of the socket, `/chat/socket`: a bare ASGI endpoint from the handshake to the last frame.
+
+Danger. Another site's page opening a socket with our cookies; a socket without a sign-in that stays open; a frame that
+makes the process work or remember too much.
+
+Principle. The origin is compared exactly before the handshake is accepted. The sign-in is the HttpOnly cookie, and the
+first frame must carry its CSRF token within five seconds. Everything after that is `chat.connection`.
+
+Boundary. One task per socket reads; `chat.outlet` writes.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from chat import audiences, bodies, protocol
+from chat.connection import Connection
+from chat.protocol import SUBPROTOCOL, BadFrame, Close, Hello
+from chat.rooms import Chat
+from chat.server import ABORT
+from core import clock, ids
+from core.identity import access
+from core.identity.callers import Caller
+from core.refusals import Refusal, TooMany
+from core.services import core_of
+from core.web import csrf, i18n
+
+HELLO_S = 5.0
+HELLO_BYTES = 16_384
+POLICY_VIOLATION = 1008
+UNSUPPORTED_DATA = 1003
+MOST_SOCKETS = 30
+
+
+class Ended(Exception):
+    """The other side has gone."""
+
+
+class Refused(Exception):
+    """The socket is closed with this code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Door:
+    """The ASGI endpoint."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        connection = HTTPConnection(scope)
+        await receive()  # websocket.connect
+        if connection.headers.get("origin") != core_of(connection).settings.origin:
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return
+        try:
+            await self._serve(connection, receive, send)
+        except Refused as refused:
+            await _close(send, refused.code)
+        except Ended:
+            return
+
+    async def _serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
+        await _agree_on_version(connection.scope, send)
+        chat = connection.app.state.chat
+        assert isinstance(chat, Chat)
+        if chat.is_draining:
+            raise Refused(Close.RESTARTING)
+        hello = await _hello(receive)
+        caller = await _sign_in(connection, hello, chat)
+        client = Connection(
+            chat,
+            caller,
+            send,
+            _abort_of(connection.scope),
+            lang=i18n.negotiate(connection),
+            inbox=hello.inbox,
+        )
+        chat.join(client)
+        try:
+            client.out.reply(_welcome(client))
+            client.begin(hello.subs)
+            await _listen(client, receive)
+        finally:
+            await client.finish()
+
+
+async def _agree_on_version(scope: Scope, send: Send) -> None:
+    """Choose our subprotocol. A browser turns a handshake without one into a bare 1006, so the first is accepted and
+    then closed with a code that tells the page to reload."""
+    offered = scope["subprotocols"]
+    if SUBPROTOCOL in offered:
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+        return
+    await send({"type": "websocket.accept", "subprotocol": offered[0] if offered else None})
+    raise Refused(Close.NO_COMMON_VERSION)
+
+
+async def _hello(receive: Receive) -> Hello:
+    try:
+        text = await asyncio.wait_for(_text(receive), HELLO_S)
+    except TimeoutError:
+        raise Refused(Close.HELLO_TIMEOUT) from None
+    if len(text) > HELLO_BYTES:
+        raise Refused(Close.TOO_LARGE)
+    try:
+        frames = protocol.parse(text)
+    except BadFrame:
+        raise Refused(Close.BAD_FRAME) from None
+    if len(frames) != 1 or not isinstance(frames[0], Hello):
+        raise Refused(Close.NOT_SIGNED_IN)
+    return frames[0]
+
+
+async def _sign_in(connection: HTTPConnection, hello: Hello, chat: Chat) -> Caller:
+    """Who is there, by cookie and token. Raises: Refused."""
+    try:
+        if hello.as_ == "staff":
+            caller = await access.staff(connection)
+        else:
+            caller = await access.caller(connection)
+        if not csrf.matches(chat.core.vault, [caller.sign_in or ""], hello.csrf):
+            raise Refused(Close.FORBIDDEN)
+        if chat.presence.count(caller.ref) >= MOST_SOCKETS:
+            raise Refused(Close.ABUSE)
+        await chat.core.limits.spend("socket.open", caller.sign_in or caller.ref)
+    except TooMany:
+        raise Refused(Close.OVERLOADED) from None
+    except Refusal as refusal:
+        raise Refused(Close.FORBIDDEN if refusal.status == 403 else Close.NOT_SIGNED_IN) from None
+    return caller
+
+
+def _welcome(client: Connection) -> protocol.Welcome:
+    caller = client.caller
+    limits = {"frame": protocol.FRAME_BYTES, "text": bodies.TEXT_POINTS, "text_bytes": bodies.TEXT_BYTES}
+    return protocol.Welcome(
+        sid=ids.new(),
+        me=audiences.who(caller.ref, caller.name, audiences.Audience.STAFF if caller.is_staff else client.audience),
+        now=clock.now(),
+        limits=limits | {"subs": protocol.SUBSCRIPTIONS, "page": protocol.PAGE},
+        features=["page", "masked"],
+    )
+
+
+async def _listen(client: Connection, receive: Receive) -> None:
+    """Read until the other side goes. Nothing here waits for anything but the next frame."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        text: str | None = message.get("text")
+        if text is None:
+            client.out.close(UNSUPPORTED_DATA)
+            continue
+        try:
+            frames = protocol.parse(text)
+        except BadFrame:
+            client.close(Close.BAD_FRAME)
+            continue
+        if client.out.is_open:
+            for frame in frames:
+                client.receive(frame)
+
+
+async def _text(receive: Receive) -> str:
+    message = await receive()
+    if message["type"] == "websocket.disconnect":
+        raise Ended
+    text: str | None = message.get("text")
+    if text is None:
+        raise Refused(UNSUPPORTED_DATA)
+    return text
+
+
+async def _close(send: Send, code: int) -> None:
+    try:
+        await send({"type": "websocket.close", "code": code, "reason": ""})
+    except OSError:
+        return  # gone already
+
+
+def _abort_of(scope: Scope) -> Callable[[], None]:
+    """What cuts the connection under us; without our own server class there is none and the close must do."""
+    abort: Callable[[], Any] | None = scope.get(ABORT)  # Any: the transport's abort returns nothing of use
+    return abort or (lambda: None)
+
+
+routes: list[BaseRoute] = [WebSocketRoute("/chat/socket", Door())]

@@ -1,0 +1,192 @@
+"""Rooms: a conversation that somebody watches, the frames of its latest events, and who is there.
+
+Danger. A frame sent twice, out of order, or to the wrong side; a slow reader that makes the others wait or memory grow.
+
+Principle. A room keeps one ring of serialised frames per side and no queue per reader: a reader owns a cursor and asks
+for what comes after it. What the ring no longer holds is read from the log, once for all readers who stand at the same
+place. A hint only says how far the log goes.
+
+Boundary. Everything runs on the event loop and is touched by one task at a time; the log is read through `Reading`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from chat import audiences
+from chat.audiences import Audience, Event
+from chat.models import Conversation
+from core.identity.callers import Caller
+from core.refusals import Refusal
+
+log = structlog.get_logger("chat")
+
+RING = 256
+PAGE = 100
+
+Frames = list[tuple[int, str]]
+ReadEvents = Callable[[str, Audience, int, int], Awaitable[list[Event]]]
+
+
+class Watcher(Protocol):
+    """What a room needs of a reader."""
+
+    audience: Audience
+    caller: Caller
+
+    def wake(self, conversation_id: str) -> None:
+        """There are new events to fetch."""
+
+    def tell(self, key: tuple[str, ...], frame: str) -> None:
+        """Show a state; a newer one under the same key replaces it."""
+
+    def lose(self, conversation_id: str) -> None:
+        """The right to this conversation has ended."""
+
+
+class Ring:
+    """The latest frames of one side: numbers `first` to `last`, without a gap."""
+
+    def __init__(self, last: int) -> None:
+        self.first = last + 1
+        self._frames: list[str] = []
+
+    @property
+    def last(self) -> int:
+        """The highest number held, or the one before the first to come."""
+        return self.first + len(self._frames) - 1
+
+    def push(self, frame: str) -> None:
+        """Add the next frame; forget the oldest when there are too many."""
+        self._frames.append(frame)
+        if len(self._frames) >= 2 * RING:
+            del self._frames[:RING]
+            self.first += RING
+
+    def skip(self) -> None:
+        """Count an event that nobody of this side watches."""
+        self.first = self.last + 2
+        self._frames.clear()
+
+    def after(self, cursor: int, limit: int) -> Frames | None:
+        """The frames that follow a cursor; None when the ring does not reach back so far."""
+        if cursor + 1 < self.first:
+            return None
+        start = cursor + 1 - self.first
+        return list(enumerate(self._frames[start : start + limit], cursor + 1))
+
+
+class Room:
+    """One watched conversation in this process."""
+
+    def __init__(self, conversation_id: str, read_events: ReadEvents) -> None:
+        self.id = conversation_id
+        self.epoch = ""
+        self.known = 0
+        self.watchers: set[Watcher] = set()
+        self.seen: set[str] = set()
+        self._rings: dict[Audience, Ring] = {}
+        self._read_events = read_events
+        self._pages: dict[tuple[Audience, int], asyncio.Task[Frames]] = {}
+        self._catching: asyncio.Task[None] | None = None
+
+    def begin(self, row: Conversation) -> None:
+        """Start from what the database says; hints that came before are compared with it."""
+        if not self._rings:
+            self.epoch = row.epoch
+            self._rings = {Audience.STAFF: Ring(row.last_seq), Audience.PUBLIC: Ring(row.last_pub_seq)}
+        self.hear(row.last_seq)
+
+    def last(self, audience: Audience) -> int:
+        """The highest number that this side can be given now."""
+        return self._rings[audience].last if self._rings else 0
+
+    def hear(self, last_seq: int) -> None:
+        """A hint: the log goes up to here."""
+        self.known = max(self.known, last_seq)
+        if self._rings and self.known > self.last(Audience.STAFF) and self._catching is None:
+            self._catching = asyncio.get_running_loop().create_task(self._catch_up(), name="chat-catch-up")
+
+    def offer(self, events: Sequence[Event]) -> None:
+        """Events that this process has just committed; taken if they follow what is here, else looked up."""
+        if not self._rings:
+            self.known = max(self.known, events[-1].seq)
+            return
+        for event in events:
+            if event.seq == self.last(Audience.STAFF) + 1:
+                self._push(event)
+        self.hear(events[-1].seq)
+        self._wake()
+
+    async def after(self, audience: Audience, cursor: int) -> Frames:
+        """The frames that follow a cursor of this side, from the ring or else from the log."""
+        held = self._rings[audience].after(cursor, PAGE)
+        if held is not None:
+            return held
+        place = (audience, cursor)
+        page = self._pages.get(place)
+        if page is None:
+            page = self._pages[place] = asyncio.get_running_loop().create_task(self._page(audience, cursor))
+            page.add_done_callback(lambda _: self._pages.pop(place, None))
+        return await asyncio.shield(page)
+
+    async def close(self) -> None:
+        """End what still reads the log for this room."""
+        pending = [task for task in (self._catching, *self._pages.values()) if task]
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    def add(self, watcher: Watcher) -> None:
+        """Somebody watches from now on."""
+        self.watchers.add(watcher)
+        self.seen.add(watcher.caller.ref)
+
+    def show(self, key: tuple[str, ...], frames: Mapping[Audience, str], but: str = "") -> None:
+        """Show a state or a sign of life to everyone here, except the one it is about."""
+        for watcher in self.watchers:
+            if watcher.caller.ref != but:
+                watcher.tell(key, frames[watcher.audience])
+
+    async def _page(self, audience: Audience, cursor: int) -> Frames:
+        events = await self._read_events(self.id, audience, cursor + 1, PAGE)
+        return [
+            (number, text)
+            for event in events
+            if (number := audiences.position(event, audience)) is not None
+            and (text := audiences.text(event, audience)) is not None
+        ]
+
+    async def _catch_up(self) -> None:
+        """Read up to what is known; what fails here is tried again by the beacon."""
+        try:
+            while self.known > self.last(Audience.STAFF):
+                before = self.last(Audience.STAFF)
+                for event in await self._read_events(self.id, Audience.STAFF, before + 1, PAGE):
+                    if event.seq == self.last(Audience.STAFF) + 1:
+                        self._push(event)
+                if self.last(Audience.STAFF) == before:
+                    self.known = before  # the hint was wrong, or the log is gone
+                self._wake()
+        except (Refusal, DBAPIError):
+            log.warning("catch_up_failed", conversation=self.id)
+        finally:
+            self._catching = None
+
+    def _push(self, event: Event) -> None:
+        watched = {watcher.audience for watcher in self.watchers}
+        for audience, ring in self._rings.items():
+            if audiences.position(event, audience) is None:
+                continue
+            frame = audiences.text(event, audience) if audience in watched else None
+            if frame is None:
+                ring.skip()
+            else:
+                ring.push(frame)
+
+    def _wake(self) -> None:
+        for watcher in self.watchers:
+            watcher.wake(self.id)

@@ -1,0 +1,94 @@
+"""A core on a real database and a real vault, and the people of a small shop."""
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from chat import conversations, log
+from chat.log import Ack, Draft
+from chat.models import Conversation
+from core import ids, ledger, mail, policy
+from core.database import Database
+from core.hub import LocalHub
+from core.identity import models as identity
+from core.identity.callers import Caller, Role
+from core.limits import Limits
+from core.services import Core
+from core.settings import Settings
+from core.vault.keystore import Vault
+from media.blobs import LocalBlobs
+from media.uploads import Media
+
+TABLES_MADE_WITH_OURS = (identity, ledger, mail)
+
+NOW = 1_795_500_000_000  # 24 November 2026
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A development machine; people here may write as fast as they like."""
+    return Settings(data=tmp_path / "var", public_url="http://localhost:8000", message_rate=1_000, message_burst=1_000)
+
+
+@pytest_asyncio.fixture
+async def core(settings: Settings, database: Database) -> AsyncIterator[Core]:
+    """Everything `core/` offers."""
+    settings.data.mkdir(parents=True)
+    vault = Vault.open(settings)
+    limits = Limits.open(settings)
+    yield Core(settings, database, vault, policy.load(settings.policy), LocalHub(), limits)
+    await limits.close()
+    vault.close()
+
+
+@pytest.fixture
+def media(core: Core, settings: Settings) -> Media:
+    """The media room, with its files in the test's own folder."""
+    return Media(core, LocalBlobs.open(settings))
+
+
+def visitor() -> Caller:
+    """A guest in a browser of her own."""
+    guest = ids.new()
+    return Caller("visitor", guest, name=f"Visitor {guest[:4].upper()}", sign_in=ids.new())
+
+
+def person(name: str = "王小明") -> Caller:
+    """Somebody whose address is proven."""
+    return Caller("person", ids.new(), name=name, sign_in=ids.new(), proof="email_code", proven_ms=NOW)
+
+
+def agent(name: str = "Ben", team: str | None = None, role: Role = Role.AGENT) -> Caller:
+    """A member of staff with the agreement in force."""
+    return Caller("staff", ids.new(), role=role, team=team, name=name, sign_in=ids.new(), proof="password_totp")
+
+
+async def opened(core: Core, owner: Caller, topic: str | None = "A late parcel") -> Conversation:
+    """A conversation of this shopper's."""
+    fresh = await conversations.prepare(core, owner.ref)
+    return await core.database.write(conversations.open_, core, owner, fresh, topic=topic, locale="en", now=NOW)
+
+
+def draft(
+    conversation: Conversation, sender: Caller, text: str = "Hello", kind: str = "message", **fields: Any
+) -> Draft:  # Any: the other fields of a draft
+    """Something this sender writes."""
+    name = fields.pop("client_id", None) or str(uuid.uuid4())
+    return Draft(conversation.id, sender, name, kind, {"text": text}, **fields)
+
+
+async def said(core: Core, *drafts: Draft, now: int = NOW + 1) -> list[Ack]:
+    """Append the drafts as one batch; all must be accepted."""
+    outcomes = await core.database.write(log.append_batch, core, drafts, now=now)
+    acks = [outcome for outcome in outcomes if isinstance(outcome, Ack)]
+    assert len(acks) == len(drafts), outcomes
+    return acks
+
+
+async def state(core: Core, conversation: Conversation) -> Conversation:
+    """The conversation as it is stored now."""
+    return await core.database.read(conversations.get, conversation.id, now=NOW)
