@@ -1,0 +1,128 @@
+// What the console knows: the cards of the inbox, which conversation is open, and the one session of this tab.
+//
+// Elements listen to this object ('cards', 'open', 'writing') and to its session; they never talk to each other.
+import { get, post } from '../core/calls.js';
+import { place, sections, walk } from './cards.js';
+
+/** @import { Session } from '../core/session.js' */
+/** @import { Card } from './cards.js' */
+/** @typedef {{id: string, ref: string, name: string, may_see_all: boolean}} Me */
+/** @typedef {{cards: Card[], version: number, now: number}} Snapshot */
+/** @typedef {'reply' | 'note'} Mode */
+
+export class Desk extends EventTarget {
+  /** @type {Map<string, Card>} */
+  cards = new Map();
+  /** @type {string | null} */
+  opened = null;
+  #welcomes = 0;
+
+  /** @param {Session} session @param {Me} me @param {Snapshot} inbox */
+  constructor(session, me, inbox) {
+    super();
+    this.session = session;
+    this.me = me;
+    for (const card of inbox.cards) place(this.cards, card);
+    session.addEventListener('state', (event) => this.#state(detail(event)));
+    session.addEventListener('gone', (event) => this.#gone(detail(event).conversation));
+    session.addEventListener('welcome', () => this.#welcomed());
+  }
+
+  /** The server's time. */
+  now() {
+    return Date.now() + this.session.skew;
+  }
+
+  get card() {
+    return this.opened === null ? undefined : this.cards.get(this.opened);
+  }
+
+  get sections() {
+    return sections(this.cards.values(), this.me.id);
+  }
+
+  /** Show a conversation, or none. @param {string | null} conversation */
+  open(conversation) {
+    if (conversation === this.opened) return;
+    if (this.opened !== null) this.session.unwatch(this.opened);
+    this.opened = conversation;
+    if (conversation !== null) this.session.watch(conversation);
+    this.#emit('open');
+  }
+
+  /** The conversation so many places further in the list. @param {1 | -1} step @returns {string | null} */
+  neighbour(step) {
+    const list = walk(this.sections);
+    const at = list.findIndex((card) => card.id === this.opened);
+    const next = at === -1 ? 0 : Math.min(list.length - 1, Math.max(0, at + step));
+    return list[next]?.id ?? null;
+  }
+
+  /** Write a reply or a note in the open conversation. @param {Mode} mode */
+  write(mode) {
+    if (this.opened !== null) this.#emit('writing', { mode });
+  }
+
+  /** @param {string} conversation @param {string | null} to "me", a member's id or nobody */
+  assign(conversation, to) {
+    return post(`/desk/conversations/${conversation}/assign`, { to });
+  }
+
+  /** @param {string} conversation */
+  resolve(conversation) {
+    return post(`/desk/conversations/${conversation}/resolve`);
+  }
+
+  /** @param {string} conversation */
+  reopen(conversation) {
+    return post(`/desk/conversations/${conversation}/reopen`);
+  }
+
+  /** The whole inbox once more: after a break, cards may have come and gone unseen. */
+  async refresh() {
+    /** @type {Snapshot} */
+    const { cards } = await get('/desk/inbox');
+    const known = this.cards;
+    this.cards = new Map();
+    for (const card of cards) {
+      const before = known.get(card.id);
+      place(this.cards, before && before.version > card.version ? before : card);
+    }
+    this.#emit('cards');
+  }
+
+  /** @param {{conversation: string, what: string, data: Record<string, any>}} state any: a card as cards.js types it */
+  #state({ conversation, what, data }) {
+    if (what !== 'card') return;
+    if (data.gone) return this.#remove(conversation);
+    const card = /** @type {Card} */ (data);
+    const before = this.cards.get(card.id);
+    place(this.cards, card);
+    return this.#emit('cards', { card, rose: card.unread > (before?.unread ?? 0) });
+  }
+
+  /** @param {string} conversation */
+  #remove(conversation) {
+    if (this.cards.delete(conversation)) this.#emit('cards');
+  }
+
+  /** The right to read it has ended. @param {string} conversation */
+  #gone(conversation) {
+    this.#remove(conversation);
+    this.#emit('gone', { conversation });
+  }
+
+  /** The page brought the first snapshot; every later welcome ends a break. */
+  #welcomed() {
+    this.#welcomes += 1;
+    if (this.#welcomes > 1) this.refresh().catch(() => this.#emit('failed'));
+  }
+
+  /** @param {string} type @param {unknown} [about] */
+  #emit(type, about) {
+    this.dispatchEvent(new CustomEvent(type, { detail: about }));
+  }
+}
+
+/** What an event of the session or the desk carries. @param {Event} event @returns {any} any: each event has its own detail */
+export const detail = (event) => /** @type {CustomEvent} */ (event).detail;

@@ -1,0 +1,103 @@
+// <desk-inbox>: sections of cards as lists of links, kept fresh by the socket and by the clock.
+import { html, nothing } from 'lit-html';
+import { repeat } from 'lit-html/directives/repeat.js';
+import { clock, dayKey, shortDay } from '../core/format.js';
+import { has, t } from '../core/i18n.js';
+import { waiting } from './cards.js';
+import { Pane } from './pane.js';
+
+/** @import { Card } from './cards.js' */
+/** @import { Desk } from './desk.js' */
+
+const TICK_MS = 15_000;
+
+export class DeskInbox extends Pane {
+  #failed = false;
+
+  /** @override @param {Desk} desk */
+  listen(desk) {
+    this.follow(desk, 'open');
+    desk.addEventListener('cards', () => this.#show(false));
+    desk.addEventListener('failed', () => this.#show(true));
+    setInterval(() => this.update(), TICK_MS);
+  }
+
+  /** @param {boolean} failed */
+  #show(failed) {
+    this.#failed = failed;
+    this.update();
+  }
+
+  /** @override */
+  view() {
+    const { mine, unassigned, everyone, resolved } = this.desk.sections;
+    const showsAll = this.desk.me.may_see_all || everyone.length > 0;
+    return html`
+      ${this.#failed ? this.#complaint() : nothing}
+      ${this.#section('mine', mine, '')}
+      ${this.#section('unassigned', unassigned, unassigned.length ? 'warn' : '')}
+      ${showsAll ? this.#section('everyone', everyone, '') : nothing}
+      ${resolved.length ? this.#section('resolved', resolved, '') : nothing}
+    `;
+  }
+
+  #complaint() {
+    const again = () => this.desk.refresh().catch(() => this.#show(true));
+    return html`<p class="banner bad" role="alert"><span class="grow">${t('inbox_failed')}</span>
+      <button class="link" type="button" @click=${again}>${t('again')}</button></p>`;
+  }
+
+  /** @param {string} name @param {Card[]} cards @param {string} tone */
+  #section(name, cards, tone) {
+    return html`
+      <h2 id="inbox-${name}">${t(name)} <span class="tag ${tone}">${cards.length}</span></h2>
+      ${cards.length
+        ? html`<ul aria-labelledby="inbox-${name}">${repeat(cards, (card) => card.id, (card) => this.#card(card))}</ul>`
+        : html`<p class="none">${t(`none_${name}`)}</p>`}
+    `;
+  }
+
+  /** @param {Card} card */
+  #card(card) {
+    const { opened, me } = this.desk;
+    const ts = card.last?.ts;
+    const isOthers = card.assignee && card.assignee.id !== me.id;
+    return html`
+      <li class=${card.unread ? 'unread' : ''}>
+        <a href="#c-${card.id}" aria-current=${card.id === opened ? 'true' : nothing}>
+          <span class="who">${card.title}</span>
+          ${ts ? html`<time datetime=${new Date(ts).toISOString()}>${moment(ts, this.desk.now())}</time>` : html`<span></span>`}
+          <span class="line">${preview(card)}</span>
+          <span class="marks">${this.#marks(card)}</span>
+          ${isOthers ? html`<span class="assignee">${t('with', { name: card.assignee?.name ?? '' })}</span>` : nothing}
+        </a>
+      </li>
+    `;
+  }
+
+  /** @param {Card} card */
+  #marks(card) {
+    const unread = html`<span class="tag count"><span aria-hidden="true">${card.unread}</span><span class="vh">${t('unread', { n: card.unread })}</span></span>`;
+    return html`${this.#waiting(card)}${card.unread ? unread : nothing}`;
+  }
+
+  /** @param {Card} card */
+  #waiting(card) {
+    const wait = waiting(card, this.desk.now());
+    if (wait) return html`<span class="tag ${wait.level}">${wait.minutes ? t('waiting', { n: wait.minutes }) : t('waiting_new')}</span>`;
+    return !card.assignee && card.state === 'open' ? html`<span class="tag">${t('new')}</span>` : nothing;
+  }
+}
+
+/** The last line, and who said it. @param {Card} card */
+function preview({ last, topic }) {
+  if (!last) return topic || t('kind_opened');
+  const text = last.text || (has(`kind_${last.kind}`) ? t(`kind_${last.kind}`) : '');
+  if (last.kind === 'note') return t('note_said', { text });
+  return last.from === 'agent' ? t('agent_said', { text }) : text;
+}
+
+/** The time of today, the day of any other. @param {number} ts @param {number} now */
+const moment = (ts, now) => (dayKey(ts) === dayKey(now) ? clock(ts) : shortDay(ts));
+
+customElements.define('desk-inbox', DeskInbox);

@@ -1,0 +1,220 @@
+// One conversation as this page knows it: the log's events, folded, and the messages that are still on their way.
+//
+// The server numbers events 1, 2, 3… without holes, so a missing one is seen and asked for, never guessed.
+// A message of ours is shown at once under the id we made for it and becomes the log's event when that comes back.
+// Pure: frames in, rows out; no network, no document, no clock.
+
+/** @import { Ack, Body, Ev, State, SubOk, Who } from './frames.js' */
+/** @typedef {'waiting' | 'failed' | 'sent' | 'delivered' | 'read'} Delivery */
+/** @typedef {{code: string, message: string}} Reason */
+/** @typedef {{m: string, k: string, b: Body, ts: number, preview?: string}} Draft */
+/** @typedef {Draft & {s: number | null, reason: Reason | null}} Pending */
+/**
+ * What the log shows in one line. `own`: this very reader's; `ours`: from the reader's side of the counter.
+ * @typedef {{key: string, s: number | null, m: string | null, k: string, b: Body, ts: number, from: Who,
+ *   own: boolean, ours: boolean, delivery: Delivery | null, reason: Reason | null, preview?: string}} Row
+ */
+/** @typedef {{fresh: boolean, missing: {from: number, to: number} | null}} Received */
+/** @typedef {{kind: string, read: number, received: number}} Mark */
+
+export class Thread {
+  /** @type {string | null} */
+  epoch = null;
+  /** Counts every change, so a view can tell whether to draw again. */
+  version = 0;
+
+  /** First and last number of the unbroken run that is shown; empty when high is low - 1. */
+  #low = 1;
+  #high = 0;
+  /** @type {Map<number, Ev>} */
+  #held = new Map();
+  /** @type {Map<string, Pending>} */
+  #pending = new Map();
+  /** @type {Map<string, Mark>} */
+  #marks = new Map();
+
+  /** @param {string} id conversation @param {Who} me */
+  constructor(id, me) {
+    this.id = id;
+    this.me = me;
+  }
+
+  /** The last number without a hole before it; what a resume starts from. */
+  get cursor() {
+    return this.#high;
+  }
+
+  get first() {
+    return this.#low;
+  }
+
+  get hasEarlier() {
+    return this.epoch !== null && this.#low > 1;
+  }
+
+  /** Messages that the server has not taken yet, in the order they were written. */
+  get pending() {
+    return [...this.#pending.values()];
+  }
+
+  /** The unbroken run of events, oldest first. @returns {Ev[]} */
+  get events() {
+    const run = [];
+    for (let s = this.#low; s <= this.#high; s += 1) {
+      const event = this.#held.get(s);
+      if (event) run.push(event);
+    }
+    return run;
+  }
+
+  /** The newest event of a kind that is on this page, if any. @param {string[]} kinds @returns {Ev | undefined} */
+  newest(...kinds) {
+    return this.events.findLast((event) => kinds.includes(event.k));
+  }
+
+  /** A subscription begins: events follow from `first`. Another epoch, or a jump, drops what was held. @param {SubOk} frame */
+  open({ ep, first }) {
+    const continues = this.epoch === ep && first <= this.#high + 1;
+    if (!continues) this.reset(ep, first);
+  }
+
+  /** Forget the log, keep what is on its way. @param {string} epoch @param {number} [first] */
+  reset(epoch, first = 1) {
+    this.epoch = epoch;
+    this.#held.clear();
+    this.#low = first;
+    this.#high = first - 1;
+    this.version += 1;
+  }
+
+  /** What is held belongs to a log that is no more; the next subscription begins afresh. */
+  forget() {
+    this.epoch = null;
+  }
+
+  /** Take an event in, whatever its number; says whether it was news and which numbers are missing before it. @param {Ev} event @returns {Received} */
+  receive(event) {
+    if (this.#held.has(event.s)) return { fresh: false, missing: null };
+    this.#held.set(event.s, event);
+    this.#settle(event);
+    this.#stretch();
+    this.version += 1;
+    const isAhead = event.s > this.#high;
+    return { fresh: true, missing: isAhead ? { from: this.#high + 1, to: event.s - 1 } : null };
+  }
+
+  /** Show a message of ours before the server has it. @param {Draft} draft */
+  queue(draft) {
+    this.#pending.set(draft.m, { ...draft, s: null, reason: null });
+    this.version += 1;
+  }
+
+  /** The server has it, under this number. @param {Ack} ack */
+  acknowledge({ m, s, ts }) {
+    const draft = this.#pending.get(m);
+    if (!draft) return;
+    if (this.#held.has(s)) this.#pending.delete(m);
+    else this.#pending.set(m, { ...draft, s, ts, reason: null });
+    this.version += 1;
+  }
+
+  /** The server will not have it; it stays on the page with the reason. @param {string} m @param {Reason} reason */
+  refuse(m, reason) {
+    const draft = this.#pending.get(m);
+    if (!draft) return;
+    this.#pending.set(m, { ...draft, reason });
+    this.version += 1;
+  }
+
+  /** Try a refused one again. @param {string} m @returns {Pending | undefined} */
+  requeue(m) {
+    const draft = this.#pending.get(m);
+    if (!draft) return undefined;
+    const again = { ...draft, reason: null };
+    this.#pending.set(m, again);
+    this.version += 1;
+    return again;
+  }
+
+  /** Her words are taken back before anyone saw them. @param {string} m */
+  withdraw(m) {
+    if (this.#pending.delete(m)) this.version += 1;
+  }
+
+  /** A read or received mark; only ever grows. @param {State} state */
+  mark({ what, data }) {
+    if (what !== 'read' && what !== 'received') return;
+    const { ref, kind, upto } = /** @type {{ref: string, kind: string, upto: number}} */ (data);
+    const known = this.#marks.get(ref) ?? { kind, read: 0, received: 0 };
+    this.#marks.set(ref, { ...known, kind, [what]: Math.max(known[what], upto) });
+    this.version += 1;
+  }
+
+  /** How far this reader has read. */
+  get readUpto() {
+    return this.#marks.get(this.me.ref)?.read ?? 0;
+  }
+
+  /** Messages of the other side after a number. @param {number} [after] */
+  unread(after = this.readUpto) {
+    return this.events.filter((event) => event.s > after && isSaid(event) && event.from.kind !== this.me.kind).length;
+  }
+
+  /** The log, then what is on its way. @returns {Row[]} */
+  rows() {
+    const [read, received] = this.#reach();
+    const said = this.events.map((event) => this.#told(event, read, received));
+    return [...said, ...this.pending.map((draft) => this.#meant(draft))];
+  }
+
+  /** @param {Ev} event @param {number} read @param {number} received @returns {Row} */
+  #told(event, read, received) {
+    const own = this.#isMine(event.from);
+    const delivery = event.s <= read ? 'read' : event.s <= received ? 'delivered' : 'sent';
+    return {
+      key: event.m ?? `s${event.s}`,
+      s: event.s,
+      m: event.m ?? null,
+      k: event.k,
+      b: event.b,
+      ts: event.ts,
+      from: event.from,
+      own,
+      ours: event.from.kind === this.me.kind,
+      delivery: own && isSaid(event) ? delivery : null,
+      reason: null,
+    };
+  }
+
+  /** @param {Pending} draft @returns {Row} */
+  #meant(draft) {
+    const delivery = draft.reason ? 'failed' : draft.s === null ? 'waiting' : 'sent';
+    return { ...draft, key: draft.m, from: this.me, own: true, ours: true, delivery };
+  }
+
+  /** A shopper who proves who she is gets another ref; what she wrote before stays hers. @param {Who} from */
+  #isMine(from) {
+    return this.me.kind === 'shopper' ? from.kind === 'shopper' : from.ref === this.me.ref;
+  }
+
+  /** How far the other side has read and received. @returns {[read: number, received: number]} */
+  #reach() {
+    const others = [...this.#marks.values()].filter((mark) => mark.kind !== this.me.kind);
+    const read = Math.max(0, ...others.map((mark) => mark.read));
+    return [read, Math.max(read, ...others.map((mark) => mark.received))];
+  }
+
+  /** @param {Ev} event */
+  #settle({ m, s }) {
+    if (m) this.#pending.delete(m);
+    for (const draft of this.#pending.values()) if (draft.s === s) this.#pending.delete(draft.m);
+  }
+
+  #stretch() {
+    while (this.#held.has(this.#high + 1)) this.#high += 1;
+    while (this.#held.has(this.#low - 1)) this.#low -= 1;
+  }
+}
+
+/** Does somebody say something with it, or does it only happen? @param {{k: string}} event */
+export const isSaid = ({ k }) => k === 'message' || k === 'media' || k === 'note';

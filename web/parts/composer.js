@@ -1,0 +1,152 @@
+// <chat-composer>: where a message is written. Enter sends, Shift+Enter makes a new line, and the Enter that only confirms
+// a Chinese composition does neither. Files come by button, paste or drop. A draft belongs to its conversation.
+import { html, nothing } from 'lit-html';
+import { t } from '../core/i18n.js';
+import { Part, part } from './element.js';
+import { icon } from './icon.js';
+
+/** @import { TemplateResult } from 'lit-html' */
+
+const ACCEPTED = 'image/jpeg,image/png,image/webp,image/gif,image/heic,image/heif';
+
+/**
+ * Tells: 'compose' {text} (the draft stays unless nobody prevents it: a prevented event keeps the words), 'typing',
+ * 'files' {files}. Properties: conversation, limit, placeholder, label, accept ('' = no files), disabled, extra (drawn
+ * before the send button), sendLabel, mayBeEmpty (true while the tray holds files).
+ */
+export class Composer extends Part {
+  limit = 4000;
+  label = '';
+  placeholder = '';
+  accept = ACCEPTED;
+  sendLabel = '';
+  mayBeEmpty = false;
+  disabled = false;
+  /** @type {TemplateResult | typeof nothing} */
+  extra = nothing;
+
+  /** @type {Map<string, string>} */
+  #drafts = new Map();
+  #conversation = '';
+  #over = 0;
+
+  constructor() {
+    super();
+    this.addEventListener('paste', (event) => this.#offer(event, event.clipboardData));
+    this.addEventListener('drop', (event) => this.#offer(event, event.dataTransfer));
+    this.addEventListener('dragover', (event) => this.#hover(event));
+    this.addEventListener('dragleave', () => this.classList.remove('dropping'));
+  }
+
+  /** Whose draft this is; changing it puts the old words away and brings the other ones back. @param {string} conversation */
+  set conversation(conversation) {
+    if (conversation === this.#conversation) return;
+    const box = this.querySelector('textarea');
+    if (box) this.#drafts.set(this.#conversation, box.value);
+    this.#conversation = conversation;
+    if (box) box.value = this.#drafts.get(conversation) ?? '';
+    this.#count();
+  }
+
+  get conversation() {
+    return this.#conversation;
+  }
+
+  get text() {
+    return this.querySelector('textarea')?.value ?? '';
+  }
+
+  set text(words) {
+    this.#box.value = words;
+    this.#count();
+  }
+
+  /** @override */
+  focus() {
+    this.querySelector('textarea')?.focus();
+  }
+
+  /** @override */
+  view() {
+    const label = this.label || t('composer.label');
+    return html`<form @submit=${this.#submit}>
+      ${this.accept ? html`<button class="btn quiet" type="button" aria-label=${t('composer.attach')} title=${t('composer.attach')} ?disabled=${this.disabled} @click=${this.#choose}>${icon('photo')}</button>
+        <input type="file" hidden multiple accept=${this.accept} @change=${this.#chosen}>` : nothing}
+      <div class="box">
+        <textarea rows="1" aria-label=${label} placeholder=${this.placeholder || label} enterkeyhint="send" ?disabled=${this.disabled}
+          aria-invalid=${this.#over > 0} aria-describedby=${this.#over > 0 ? 'composer-count' : nothing} @keydown=${this.#key} @input=${this.#typed}></textarea>
+        ${this.#over > 0 ? html`<p class="count" id="composer-count" role="status">${t('composer.over', { n: this.#over, limit: this.limit })}</p>` : nothing}
+      </div>
+      ${this.extra}
+      <button class="btn primary" type="submit" aria-label=${this.sendLabel || t('composer.send')} title=${this.sendLabel || t('composer.send')} ?disabled=${this.disabled}>${icon('send', 'directional')}</button>
+    </form>`;
+  }
+
+  get #box() {
+    return part(this, 'textarea', HTMLTextAreaElement);
+  }
+
+  /** @param {SubmitEvent} event */
+  #submit = (event) => {
+    event.preventDefault();
+    this.#send();
+  };
+
+  /** Safari ends the composition before it reports the Enter that ended it: only keyCode 229 tells. @param {KeyboardEvent} event */
+  #key = (event) => {
+    const isComposing = event.isComposing || event.keyCode === 229;
+    if (event.key !== 'Enter' || event.shiftKey || event.altKey || isComposing || event.defaultPrevented) return;
+    event.preventDefault();
+    this.#send();
+  };
+
+  #send() {
+    const text = this.text.trim();
+    this.#count();
+    if (this.disabled || this.#over > 0 || (!text && !this.mayBeEmpty)) return this.focus();
+    const isTaken = this.tell('compose', { text });
+    if (isTaken) this.text = '';
+    return this.focus();
+  }
+
+  #typed = () => {
+    this.#count();
+    if (this.text) this.tell('typing');
+  };
+
+  #count() {
+    const over = Math.max(0, [...this.text].length - this.limit);
+    if (over === this.#over) return;
+    this.#over = over;
+    this.update();
+  }
+
+  #choose = () => part(this, 'input[type=file]', HTMLInputElement).click();
+
+  /** @param {Event} event */
+  #chosen = (event) => {
+    const input = /** @type {HTMLInputElement} */ (event.currentTarget);
+    const files = [...(input.files ?? [])];
+    input.value = '';
+    if (files.length) this.tell('files', { files });
+    this.focus();
+  };
+
+  /** @param {Event} event @param {DataTransfer | null} gift */
+  #offer(event, gift) {
+    this.classList.remove('dropping');
+    const files = [...(gift?.files ?? [])];
+    if (!files.length || !this.accept || this.disabled) return;
+    event.preventDefault();
+    this.tell('files', { files });
+  }
+
+  /** @param {DragEvent} event */
+  #hover(event) {
+    if (!this.accept || !event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    this.classList.add('dropping');
+  }
+}
+
+customElements.define('chat-composer', Composer);

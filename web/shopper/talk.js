@@ -1,0 +1,271 @@
+// The conversation on the shopper's page: ties the session to the log, the composer, the files and the sheets.
+import { carry, csrf } from '../core/calls.js';
+import { clock } from '../core/format.js';
+import { t } from '../core/i18n.js';
+import { Outbox } from '../core/outbox.js';
+import { Session } from '../core/session.js';
+import { isSaid } from '../core/thread.js';
+import { ChatLog } from '../parts/chat-log.js';
+import { Composer } from '../parts/composer.js';
+import { part } from '../parts/element.js';
+import { UploadTray } from '../parts/upload-tray.js';
+import { ConnectionLine } from './connection.js';
+import { happened, identified, linked } from './cards.js';
+import { LoginSheet } from './login.js';
+import { OrderSheet } from './orders.js';
+
+/** @import { Ev, Who } from '../core/frames.js' */
+/** @import { Connection } from '../core/line.js' */
+/** @import { Thread } from '../core/thread.js' */
+/** @import { Boot, Me, Standing } from './boot.js' */
+/** @import { Host } from './host.js' */
+
+const QUIET_MS = 20_000;
+const SETTLE_MS = 3_000;
+
+export class Talk {
+  /** @type {Session | null} */
+  session = null;
+  /** @type {Me | null} */
+  me = null;
+  #conversation = '';
+  /** Sends by itself once the files are there. */
+  #isHeld = false;
+  /** While a guest becomes a person, the end of her old sign-in is no news. */
+  #isChanging = false;
+  #announced = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #stillness;
+  #unread = 0;
+  #title = document.title;
+
+  /** @param {HTMLElement} page @param {Host | null} host */
+  constructor(page, host) {
+    this.page = page;
+    this.host = host;
+    this.log = part(page, 'chat-log', ChatLog);
+    this.composer = part(page, 'chat-composer', Composer);
+    this.tray = part(page, 'upload-tray', UploadTray);
+    this.line = part(page, 'chat-line', ConnectionLine);
+    this.login = part(page, 'login-sheet', LoginSheet);
+    this.orders = part(page, 'order-sheet', OrderSheet);
+    this.#listen();
+  }
+
+  /** @param {Standing} standing @param {Boot['limits']} limits */
+  async begin(standing, limits) {
+    const { me, conversation } = standing;
+    if (!me || !conversation) throw new Error('a conversation needs somebody');
+    carry(standing.csrf);
+    this.#conversation = conversation.id;
+    this.session = new Session({ as: 'shopper', me, csrf, outbox: await outboxOf(standing) });
+    this.login.limits = limits;
+    this.composer.conversation = conversation.id;
+    this.tray.path = `/chat/conversations/${conversation.id}/media`;
+    this.log.empty = t('chat.empty');
+    this.log.dress = { name: named, cards: { order_linked: (row) => linked(row, this.orders.known), identified, assigned: happened, opened: happened } };
+    this.#know(me);
+    this.#follow(this.session);
+    this.log.thread = this.session.watch(conversation.id);
+    this.session.start();
+  }
+
+  get conversation() {
+    return this.#conversation;
+  }
+
+  focus() {
+    this.composer.focus();
+  }
+
+  /** A guest has proven who she is: the same conversation goes on under her new sign-in. @param {Standing} standing */
+  async become(standing) {
+    const { me } = standing;
+    if (!me || !this.session) return;
+    carry(standing.csrf);
+    await this.session.become(me, await outboxOf(standing));
+    this.#isChanging = false;
+    this.#know(me);
+  }
+
+  /** Before the sign-in changes: what is on its way arrives under the name it was written. @returns {Promise<void>} */
+  async settle() {
+    this.#isChanging = true;
+    const until = Date.now() + SETTLE_MS;
+    while (this.session?.outbox.entries().length && this.session.connection.phase === 'open' && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** The sign-in did not change after all. */
+  unsettle() {
+    this.#isChanging = false;
+  }
+
+  /** @param {string} words */
+  say(words) {
+    part(this.page, '#status', HTMLElement).textContent = words;
+  }
+
+  /** Said aloud and shown until the next thing works; '' takes it away. @param {string} words */
+  complain(words) {
+    const alert = part(this.page, '#alert', HTMLElement);
+    alert.textContent = words;
+    alert.hidden = !words;
+  }
+
+  #listen() {
+    this.composer.addEventListener('compose', (event) => this.#compose(/** @type {CustomEvent<{text: string}>} */ (event)));
+    this.composer.addEventListener('typing', () => this.session?.typing(this.#conversation));
+    this.composer.addEventListener('files', (event) => this.tray.add(/** @type {CustomEvent<{files: File[]}>} */ (event).detail.files));
+    this.tray.addEventListener('change', () => this.#filesMoved());
+    this.log.addEventListener('earlier', () => this.session?.earlier(this.#conversation) || this.log.loaded());
+    this.log.addEventListener('read', (event) => this.#read(/** @type {CustomEvent<{upto: number}>} */ (event).detail.upto));
+    this.log.addEventListener('retry', (event) => void this.session?.retry(this.#conversation, /** @type {CustomEvent<{m: string}>} */ (event).detail.m));
+    this.log.addEventListener('discard', (event) => void this.session?.discard(this.#conversation, /** @type {CustomEvent<{m: string}>} */ (event).detail.m));
+  }
+
+  /** @param {Session} session */
+  #follow(session) {
+    /** @param {string} type @param {(detail: any) => void} then any: each event has its own detail, named where it is used */
+    const on = (type, then) => session.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
+    on('change', () => this.#changed());
+    on('connection', (connection) => this.#connected(connection));
+    on('page', () => this.log.loaded());
+    on('event', ({ thread, event }) => this.#happened(thread, event));
+    on('typing', ({ who, ttl }) => this.#typing(who, ttl));
+    on('state', ({ what, data }) => what === 'presence' && data.kind === 'agent' && this.#present(data.online));
+    on('welcome', ({ limits }) => this.#limited(limits));
+    on('ack', ({ masked }) => masked && this.complain(t('log.masked')));
+    on('gone', () => this.line.gone());
+  }
+
+  #changed() {
+    this.log.refresh();
+    this.#introduce();
+  }
+
+  /** @param {Connection} connection */
+  #connected(connection) {
+    if (connection.phase === 'stopped' && this.#isChanging) return;
+    this.log.online = connection.phase === 'open' || connection.phase === 'connecting';
+    this.log.loaded();
+    this.log.refresh();
+    this.line.show(connection, this.session);
+  }
+
+  /** @param {Record<string, number>} limits */
+  #limited({ text, file }) {
+    if (text) this.composer.limit = text;
+    if (file) this.tray.limit = file;
+  }
+
+  /** @param {CustomEvent<{text: string}>} event */
+  #compose(event) {
+    this.complain('');
+    if (this.tray.isReady) return void this.#send(event.detail.text);
+    event.preventDefault();
+    if (this.tray.hasFailed) return this.complain(t('files.failed'));
+    this.#isHeld = true;
+    return this.say(t('files.wait'));
+  }
+
+  /** Pictures first, the words with the last of them: none goes without the other. @param {string} text */
+  #send(text) {
+    this.#isHeld = false;
+    const { session } = this;
+    if (!session) return;
+    const uploads = this.tray.take();
+    for (const [place, { attachment, preview }] of uploads.entries()) {
+      const isLast = place === uploads.length - 1;
+      void session.send(this.#conversation, 'media', { attachment: attachment?.id, ...(isLast && text ? { text } : {}) }, { preview });
+    }
+    if (!uploads.length) void session.send(this.#conversation, 'message', { text });
+    this.log.toEnd();
+  }
+
+  #filesMoved() {
+    this.composer.mayBeEmpty = this.tray.uploads.length > 0;
+    if (!this.tray.hasFailed) this.complain('');
+    if (!this.#isHeld) return;
+    if (this.tray.hasFailed) {
+      this.#isHeld = false;
+      this.complain(t('files.failed'));
+    } else if (this.tray.isReady && (this.tray.uploads.length || this.composer.text.trim())) {
+      const text = this.composer.text.trim();
+      this.composer.text = '';
+      this.#send(text);
+    }
+  }
+
+  /** @param {number} upto */
+  #read(upto) {
+    if (!this.host?.isShut) {
+      this.session?.read(this.#conversation, upto);
+      this.#count(0);
+    }
+  }
+
+  /** @param {Thread} thread @param {Ev} event */
+  #happened(thread, event) {
+    if (event.from.kind === 'agent') this.#still();
+    const isNew = isSaid(event) && event.from.kind !== 'shopper' && event.s > thread.readUpto && event.s === thread.cursor;
+    if (isNew && (document.hidden || this.host?.isShut)) this.#count(thread.unread());
+  }
+
+  /** Unread messages, on the shop's button and in the tab's title. @param {number} n */
+  #count(n) {
+    if (n === this.#unread) return;
+    this.#unread = n;
+    document.title = n ? `${t('title.unread', { n })} – ${this.#title}` : this.#title;
+    this.host?.unread(n);
+  }
+
+  /** @param {Who} who @param {number} ttl */
+  #typing(who, ttl) {
+    if (who.kind !== 'agent') return;
+    const words = t('chat.typing', { name: who.name || t('chat.someone') });
+    part(this.page, '#typing', HTMLElement).textContent = words;
+    if (Date.now() - this.#announced > QUIET_MS) {
+      this.#announced = Date.now();
+      this.say(words);
+    }
+    clearTimeout(this.#stillness);
+    this.#stillness = setTimeout(() => this.#still(), ttl);
+  }
+
+  #still() {
+    part(this.page, '#typing', HTMLElement).textContent = '';
+  }
+
+  /** @param {boolean} isHere */
+  #present(isHere) {
+    this.page.dataset.here = String(isHere);
+    this.#introduce();
+  }
+
+  /** Who looks after her, as far as this page knows. */
+  #introduce() {
+    const thread = this.log.thread;
+    const turn = thread?.newest('resolved', 'reopened', 'message', 'media');
+    const name = thread?.newest('assigned')?.b.name;
+    const here = this.page.dataset.here === 'true';
+    const words = turn?.k === 'resolved' ? t('who.resolved') : name ? t('who.with', { name }) : here ? t('who.here') : t('who.waiting');
+    part(this.page, '#who', HTMLElement).textContent = words;
+  }
+
+  /** @param {Me} me */
+  #know(me) {
+    this.me = me;
+    this.page.dataset.proof = me.proof;
+    const proven = me.email ? t('me.proven', { email: me.email, time: clock(me.proven_ms ?? 0) }) : t('me.guest');
+    const line = this.page.querySelector('#me');
+    if (line) line.textContent = proven;
+  }
+}
+
+/** @param {Standing} standing @returns {Promise<Outbox>} */
+const outboxOf = ({ me, outbox_key: key }) => Outbox.open({ scope: me?.ref ?? '', key });
+
+/** @param {{own: boolean, from: Who}} row */
+const named = ({ own, from }) => (own ? t('log.you') : from.name || t('chat.shop'));
