@@ -1,0 +1,1 @@
+"""What the business does: shoppers, orders, the desk, review, privacy, administration."""

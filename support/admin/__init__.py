@@ -1,0 +1,1 @@
+"""Administration: accounts of staff, and what the policy is doing."""

@@ -1,0 +1,61 @@
+"""The whole product on one page: which rooms there are, which doors they have, who stands at the door."""
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+
+import chat.web
+import core.web.assets
+import core.web.health
+import media.web
+import support.admin.web
+import support.demo_shop
+import support.desk.web
+import support.privacy.web
+import support.review.web
+import support.shopper.web
+from chat import socket
+from core.identity import access
+from core.settings import Settings
+from core.web import access_log, csrf, edge, headers
+from support.house import House
+
+
+def create(house: House) -> Starlette:
+    """The application of an opened house."""
+    settings = house.core.settings
+    app = Starlette(
+        routes=routes(settings),
+        middleware=[
+            Middleware(access_log.AccessLog),
+            Middleware(headers.SecurityHeaders, settings=settings),
+            Middleware(access.Renewal),
+            Middleware(edge.Edge),
+            Middleware(csrf.CsrfGuard),
+        ],
+        exception_handlers={404: edge.not_found, HTTPException: edge.http_error},
+    )
+    app.state.house = house
+    app.state.core, app.state.media, app.state.chat = house.core, house.media, house.chat
+    app.state.draining = False
+    return app
+
+
+def routes(settings: Settings) -> list[BaseRoute]:
+    """Every door of the house."""
+    doors: list[BaseRoute] = [
+        *support.shopper.web.routes,
+        *support.desk.web.routes,
+        *support.review.web.routes,
+        *support.privacy.web.routes,
+        *support.admin.web.routes,
+        *chat.web.routes,
+        *socket.routes,
+        *media.web.routes(chat.web.may_see),
+        *core.web.health.routes,
+        *core.web.assets.routes,
+    ]
+    if not settings.is_production:
+        doors += support.demo_shop.routes
+    return doors

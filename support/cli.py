@@ -1,0 +1,243 @@
+"""The `aftercare` command: every task of the operator, with help, exit codes and `--json` for programs.
+
+Exit codes: 0 done; 1 refused, with the reason; 2 used wrongly; 3 found something wrong (a broken ledger or archive).
+"""
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from core import logs
+from core.refusals import Refusal
+from core.report import Report
+from core.settings import Settings
+from support import control
+from support.commands import COMMANDS
+from support.house import opened
+from support.screen import JsonReport, ScreenReport
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # they would show what variables hold
+    help="Aftercare: sealed customer service for a shop.",
+)
+orders = typer.Typer(no_args_is_help=True, help="Orders that shoppers can link to their chats.")
+staff = typer.Typer(no_args_is_help=True, help="People who work at the desk.")
+retention = typer.Typer(no_args_is_help=True, help="Apply the periods of the privacy policy.")
+rights = typer.Typer(no_args_is_help=True, help="Rights that people exercise over their data.")
+ledger = typer.Typer(no_args_is_help=True, help="The record of who did what.")
+for name, group in (
+    ("orders", orders),
+    ("staff", staff),
+    ("retention", retention),
+    ("rights", rights),
+    ("ledger", ledger),
+):
+    app.add_typer(group, name=name)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON lines for a program to read.")]
+errors = Console(stderr=True)
+
+
+@app.command()
+def serve(
+    demo: Annotated[bool, typer.Option("--demo", help="Load the demo shop and say where everything is.")] = False,
+) -> None:
+    """Serve the chat, the support console and the review pages."""
+    from support import greeting, server  # noqa: PLC0415  (the other commands start without them)
+
+    settings = _settings()
+    logs.set_up()
+    try:
+        server.serve(settings, greeting.of(settings, with_demo=demo))
+    except Refusal as refusal:
+        _fail(refusal)
+
+
+@app.command()
+def worker() -> None:
+    """Run durable jobs (letters, sweeps) beside servers on PostgreSQL."""
+    from support.worker import work  # noqa: PLC0415
+
+    settings = _settings()
+    logs.set_up()
+    if settings.is_embedded:
+        errors.print("With SQLite the server runs the jobs itself; there is no separate worker.")
+        raise typer.Exit(2)
+    _run(work(settings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this program's schema."""
+    from core.database import Database  # noqa: PLC0415
+    from support import migrating  # noqa: PLC0415
+
+    database = Database(_settings().database_url)
+    try:
+        database.open()
+        came_from = migrating.migrate(database)
+        database.close()
+    except Refusal as refusal:
+        _fail(refusal)
+    typer.echo(f"The schema is current (it was at {came_from or 'nothing'}).")
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check keys, database, versions, disk and settings, and say what to mend."""
+    _command("doctor", {}, as_json=as_json)
+
+
+@app.command()
+def copy(
+    subject: Annotated[str, typer.Argument(help="A person's id or e-mail address; or the word `verify`.")],
+    file: Annotated[Path | None, typer.Argument(help="With `verify`: the archive to check.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the archive.")] = Path(),
+    as_json: AsJson = False,
+) -> None:
+    """Make the signed copy of one person's data, or `copy verify FILE` to check one."""
+    if subject == "verify":
+        if file is None:
+            errors.print("Which file? Use: aftercare copy verify FILE")
+            raise typer.Exit(2)
+        _command("copy.verify", {"file": str(file.resolve())}, as_json=as_json)
+    else:
+        _command("copy", {"subject": subject, "out": str(out.resolve())}, as_json=as_json)
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recorded dialogues: retail JSONL, multidogo TSV or abcd JSON.")],
+    url: Annotated[str, typer.Option(help="The server to play against.")] = "http://localhost:8000",
+    shoppers: Annotated[int, typer.Option(min=1, max=500, help="Conversations at once.")] = 10,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many messages.")] = None,
+) -> None:
+    """Play recorded dialogues through the real socket, as shoppers and agents."""
+    from support.replay import commands  # noqa: PLC0415
+
+    report = ScreenReport()
+    _finish(_run(commands.replay(files, report, url=url, shoppers=shoppers, limit=limit)))
+
+
+@orders.command("import")
+def orders_import(
+    files: Annotated[list[Path], typer.Argument(exists=True, help="Retail JSON, Shopify JSON or CSV.")],
+    as_json: AsJson = False,
+) -> None:
+    """Take in orders; what is there already stays, bad rows are named and left out."""
+    _command("orders.import", {"files": [str(file.resolve()) for file in files]}, as_json=as_json)
+
+
+@staff.command("add")
+def staff_add(
+    login: str,
+    name: Annotated[str, typer.Option(prompt=True, help="As shoppers see it.")],
+    role: Annotated[str, typer.Option(help="agent, supervisor, privacy_officer, admin or auditor")] = "agent",
+) -> None:
+    """Add a member of staff; the second factor is shown once."""
+    password = getpass.getpass("Password (12 characters or more): ") if sys.stdin.isatty() else sys.stdin.readline()
+    _command("staff.add", {"login": login, "name": name, "role": role, "password": password.rstrip("\n")})
+
+
+@retention.command("plan")
+def retention_plan(as_json: AsJson = False) -> None:
+    """Show what would go now, and why; nothing is changed."""
+    _command("retention.plan", {}, as_json=as_json)
+
+
+@retention.command("run")
+def retention_run(
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Go on although the brake (an unusual amount) would stop it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Delete what the policy says is due, with a certificate in the ledger."""
+    _command("retention.run", {"confirm": confirm}, as_json=as_json)
+
+
+@rights.command("erase")
+def rights_erase(
+    person: Annotated[str, typer.Argument(help="A person's id or e-mail address.")],
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what would go and what stays.")] = False,
+) -> None:
+    """Erase one person: keys destroyed, rows and files deleted, a certificate kept."""
+    _command("rights.erase", {"subject": person, "plan_only": plan})
+
+
+@ledger.command("verify")
+def ledger_verify(as_json: AsJson = False) -> None:
+    """Check the chain of the ledger; names the first bad entry."""
+    _command("ledger.verify", {}, as_json=as_json)
+
+
+@ledger.command("checkpoint")
+def ledger_checkpoint() -> None:
+    """Sign how long the ledger is now and write that beside the data, to be kept on another machine."""
+    _command("ledger.checkpoint", {})
+
+
+def _command(name: str, arguments: Mapping[str, Any], *, as_json: bool = False) -> None:
+    """Carry out a command here, or in the server that has the data open."""
+    report: Report = JsonReport() if as_json else ScreenReport()
+    _finish(_run(_carry_out(_settings(), name, arguments, report)))
+
+
+async def _carry_out(settings: Settings, name: str, arguments: Mapping[str, Any], report: Report) -> int:
+    socket = control.socket_path(settings.data)
+    if settings.is_embedded and socket.exists():
+        try:
+            return await control.ask(socket, name, arguments, report)
+        except (ConnectionRefusedError, FileNotFoundError):
+            pass  # left behind by a server that was killed
+    async with opened(settings) as house:
+        return await COMMANDS[name](house, report, arguments)
+
+
+def _run(work: Any) -> int:  # Any: a coroutine of an exit code or of nothing
+    try:
+        return asyncio.run(work) or 0
+    except Refusal as refusal:
+        _fail(refusal)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _finish(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
+
+
+def _fail(refusal: Refusal) -> NoReturn:
+    errors.print(f"[red]{refusal.sentence}[/red]", highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+def _settings() -> Settings:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors(include_input=False, include_url=False):
+            setting = "_".join(str(part) for part in problem["loc"]).upper()
+            errors.print(f"Setting {setting}: {problem['msg']}.")
+        raise typer.Exit(2) from None
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Commands: everything an operator may ask of the house by name, here or through the control socket."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import support.admin.commands as admin
+import support.orders.commands as orders
+import support.privacy.commands as privacy
+from core.report import Report
+from support import doctor
+from support.control import Arguments, Command
+from support.house import House
+
+
+async def plan(house: House, report: Report, _: Arguments) -> int:
+    """Show what retention would delete now, and why."""
+    return await privacy.plan(house.core, house.holdings, report)
+
+
+async def run(house: House, report: Report, arguments: Arguments) -> int:
+    """Delete what is due."""
+    return await privacy.run(house.core, house.holdings, report, confirmed=bool(arguments["confirm"]))
+
+
+async def copy(house: House, report: Report, arguments: Arguments) -> int:
+    """Write the signed copy of one person's data into a folder."""
+    out = Path(arguments["out"])
+    return await privacy.copy(house.core, house.holdings, report, who=arguments["subject"], out=out)
+
+
+async def verify(house: House, report: Report, arguments: Arguments) -> int:
+    """Check a copy."""
+    return await privacy.verify(house.core, report, file=Path(arguments["file"]))
+
+
+async def erase(house: House, report: Report, arguments: Arguments) -> int:
+    """Erase one person, or say what would go."""
+    who, plan_only = arguments["subject"], bool(arguments["plan_only"])
+    return await privacy.erase(house.core, house.holdings, report, who=who, plan_only=plan_only)
+
+
+async def ledger_verify(house: House, report: Report, _: Arguments) -> int:
+    """Check the chain of the ledger."""
+    return await privacy.ledger_verify(house.core, report)
+
+
+async def ledger_checkpoint(house: House, report: Report, _: Arguments) -> int:
+    """Sign how long the ledger is now."""
+    return await privacy.checkpoint(house.core, report)
+
+
+COMMANDS: Mapping[str, Command] = {
+    "doctor": doctor.examine,
+    "orders.import": orders.import_orders,
+    "staff.add": admin.add,
+    "retention.plan": plan,
+    "retention.run": run,
+    "rights.erase": erase,
+    "copy": copy,
+    "copy.verify": verify,
+    "ledger.verify": ledger_verify,
+    "ledger.checkpoint": ledger_checkpoint,
+}

@@ -1,0 +1,1 @@
+"""The desk: where agents sign in, see who waits and answer."""

@@ -1,0 +1,23 @@
+"""Holdings: all that the house keeps about people; retention, copies and erasure walk this list."""
+
+from collections.abc import Sequence
+
+import chat.holdings
+import media.holdings
+import support.orders.holdings
+import support.privacy.holdings
+from core import holdings_of_core
+from core.holdings import Holding
+from core.services import Core
+from media.uploads import Media
+
+
+def every(core: Core, media_room: Media) -> Sequence[Holding]:
+    """The holdings, in the order in which a person reads them in her copy."""
+    return (
+        *holdings_of_core.holdings(),
+        chat.holdings.holding(core),
+        media.holdings.holding(media_room),
+        support.orders.holdings.holding(),
+        *support.privacy.holdings.holdings(),
+    )

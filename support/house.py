@@ -1,0 +1,53 @@
+"""The house: every service of the product, opened in order and closed in reverse."""
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from chat.rooms import Chat
+from core import policy
+from core.database import Database
+from core.holdings import Holding
+from core.hub import LocalHub
+from core.limits import Limits
+from core.services import Core
+from core.settings import Settings
+from core.vault.keystore import Vault
+from media.blobs import LocalBlobs
+from media.uploads import Media
+from support import holdings
+from support.migrating import check_schema, migrate
+
+
+@dataclass(frozen=True)
+class House:
+    """Core, media and chat of one process, and what all rooms keep about people."""
+
+    core: Core
+    media: Media
+    chat: Chat
+    holdings: Sequence[Holding]
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[House]:
+    """Open everything for this process; refuses with a sentence that says what to do."""
+    rules = policy.load(settings.policy, controller=settings.controller_name, contact=settings.contact_email)
+    settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(settings.database_url)
+    database.open()
+    try:
+        if settings.is_embedded:
+            migrate(database)
+        check_schema(database)
+        vault = Vault.open(settings)
+        try:
+            limits = Limits.open(settings)
+            core = Core(settings, database, vault, rules, LocalHub(), limits)
+            media = Media(core, LocalBlobs.open(settings))
+            yield House(core, media, Chat(core, media), holdings.every(core, media))
+            await limits.close()
+        finally:
+            vault.close()
+    finally:
+        database.close()

@@ -1,0 +1,106 @@
+"""Views: each conversation as one client sees it, number after number without a gap.
+
+Pure: events in, and out comes what has to be asked for when something is missing.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from chat.protocol import Ev, Reset, SubOk
+from support.replay.journal import Journal, Opened, Received, fingerprint
+from support.replay.outbox import Frame
+
+
+@dataclass
+class View:
+    """One conversation: the number up to which it is known, and the events.
+
+    `first` and `last` are what the server named when it opened the view.
+    """
+
+    epoch: str | None = None
+    cursor: int = 0
+    events: list[Ev] = field(default_factory=list)
+    is_open: bool = False
+    refused: str | None = None
+    first: int = 1
+    last: int = 0
+    lagged_at: int | None = None
+    asked_upto: int = 0
+
+    def reaches(self, first: int, last: int) -> bool:
+        """Whether it holds everything from one number to another."""
+        return self.cursor >= last and len(self.events) >= self.cursor - first + 1
+
+    def said(self) -> int:
+        """How many messages it holds."""
+        return sum(event.k == "message" for event in self.events)
+
+
+class Views:
+    """All conversations that one client follows."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._views: dict[str, View] = {}
+
+    def __getitem__(self, conversation: str) -> View:
+        return self._views.setdefault(conversation, View())
+
+    def subscriptions(self) -> dict[str, object]:
+        """Where to go on after a reconnection."""
+        return {
+            conversation: {"cur": view.cursor, "ep": view.epoch} if view.epoch else {}
+            for conversation, view in self._views.items()
+            if view.is_open or view.epoch is None
+        }
+
+    def open(self, frame: SubOk | Reset, *, at: float) -> None:
+        """The server says where the view begins; when that is where we stand, nothing begins anew."""
+        view = self[frame.c]
+        first = frame.first if isinstance(frame, SubOk) else frame.last + 1
+        view.is_open, view.last = True, frame.last
+        if isinstance(frame, SubOk) and (view.epoch, view.cursor + 1) == (frame.ep, first):
+            return
+        view.epoch, view.first, view.cursor, view.events = frame.ep, first, first - 1, []
+        self._journal.write(Opened(frame.c, frame.ep, first, at))
+
+    def deliver(self, event: Ev, *, at: float) -> Frame | None:
+        """Take one event in; the answer asks for what is missing before it, if anything is."""
+        view = self[event.c]
+        is_older = event.s <= view.cursor and all(event.s != known.s for known in view.events)
+        mark = fingerprint(event.from_.ref, event.k, event.b)
+        is_asked = is_older or event.s <= view.asked_upto
+        self._journal.write(Received(event.c, event.s, event.k, mark, at, asked=is_asked))
+        if is_older:
+            view.events = sorted([*view.events, event], key=lambda each: each.s)
+        elif event.s == view.cursor + 1:
+            view.cursor = event.s
+            view.events.append(event)
+        elif event.s > view.cursor + 1:
+            return _question(event.c, view, event.s)
+        return None
+
+    def leave(self, conversation: str) -> None:
+        """Follow it no longer; what it holds stays."""
+        self[conversation].is_open = False
+
+    def refuse(self, conversation: str, code: str) -> None:
+        if not self[conversation].is_open:
+            self[conversation].refused = code
+
+    def behind(self, tops: Mapping[str, tuple[str, int]]) -> Iterator[Frame]:
+        """The beacon: what to ask for where the server is ahead of us and we have not moved since the last one."""
+        for conversation, (_, last) in tops.items():
+            view = self._views.get(conversation)
+            if view is None or not view.is_open or view.cursor >= last:
+                continue
+            if view.lagged_at == view.cursor:
+                yield _question(conversation, view, last)
+            view.lagged_at = view.cursor
+
+
+def _question(conversation: str, view: View, upto: int) -> Frame:
+    """Ask for what lies between; it may then come twice, and the second time is no fault of the server's."""
+    view.asked_upto = max(view.asked_upto, upto)
+    return {"t": "get", "c": conversation, "from": view.cursor + 1, "to": upto}

@@ -1,0 +1,1 @@
+"""Review: where supervisors find and read transcripts, for a stated purpose."""

@@ -1,0 +1,52 @@
+"""The schedule: which jobs there are and which come again by themselves."""
+
+from collections.abc import Mapping
+
+import structlog
+
+from core import clock, mail
+from core.identity import tidying
+from core.jobs import Handler, Job
+from core.refusals import Conflict
+from core.report import Collected
+from media import sweeping
+from support.house import House
+from support.privacy import commands as privacy
+
+log = structlog.get_logger("schedule")
+
+RETENTION = "privacy.retention"
+CHECKPOINT = "ledger.checkpoint"
+MEDIA = "media.sweep"
+
+EVERY: Mapping[str, int] = {
+    tidying.JOB: tidying.EVERY_MS,
+    MEDIA: clock.HOUR,
+    CHECKPOINT: clock.HOUR,
+    RETENTION: clock.DAY,
+}
+
+
+def handlers(house: House) -> dict[str, Handler]:
+    """What carries out each kind of job."""
+
+    async def sweep_media(_: Job) -> None:
+        await sweeping.sweep(house.media, now=clock.now())
+
+    async def sign_ledger(_: Job) -> None:
+        await privacy.checkpoint(house.core, Collected())
+
+    async def retain(_: Job) -> None:
+        """A brake stops the sweep for a person to look at, and is in the ledger; it is no fault of the job."""
+        try:
+            await privacy.run(house.core, house.holdings, Collected())
+        except Conflict as braked:
+            log.warning("retention_stopped", code=braked.code)
+
+    return {
+        **mail.handlers(house.core),
+        **tidying.handlers(house.core),
+        MEDIA: sweep_media,
+        CHECKPOINT: sign_ledger,
+        RETENTION: retain,
+    }

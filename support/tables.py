@@ -1,0 +1,23 @@
+"""Every room's tables, for migrations: a table that is not named here does not exist."""
+
+from types import ModuleType
+
+import chat.models
+import core.identity.models
+import core.jobs
+import core.ledger
+import core.mail
+import media.models
+import support.orders.models
+import support.privacy.models
+
+ALL: tuple[ModuleType, ...] = (
+    core.identity.models,
+    core.jobs,
+    core.ledger,
+    core.mail,
+    media.models,
+    chat.models,
+    support.orders.models,
+    support.privacy.models,
+)

@@ -1,0 +1,86 @@
+"""A whole Aftercare of a test's own: the real command in a process of its own, on a free port, in its own folder."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from tests.conftest import ROOT, free_port
+
+START_SECONDS = 60
+
+
+class Site:
+    """A server that can be started, killed, stopped and started again on the same data."""
+
+    def __init__(self, folder: Path, *, demo: bool = True, **settings: str) -> None:
+        self.data = folder / "var"
+        self.log = folder / "server.log"
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self._command = [sys.executable, "-m", "support.cli", "serve", *(["--demo"] if demo else [])]
+        self._environment = {
+            **os.environ,
+            "PORT": str(self.port),
+            "AFTERCARE_DATA": str(self.data),
+            "PYTHONUNBUFFERED": "1",
+            **{f"AFTERCARE_{name.upper()}": value for name, value in settings.items()},
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start and wait until it is ready; fails with the log when it does not get there."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, f"the server ended:\n{self.output()}"
+            try:
+                with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
+                    if answer.status == 200:
+                        return
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                self._process_wait(0.1)
+        raise AssertionError(f"the server was not ready after {START_SECONDS} s:\n{self.output()}")
+
+    def kill(self) -> None:
+        """End it without warning, as a power cut of the process would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to stop and wait until it has."""
+        self._end(signal.SIGTERM)
+
+    def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run an `aftercare` command against this site's data."""
+        command = [sys.executable, "-m", "support.cli", *words]
+        return subprocess.run(
+            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, input=stdin, check=False
+        )
+
+    def output(self) -> str:
+        """What the server has written so far."""
+        return self.log.read_text(errors="replace")
+
+    def files(self) -> list[Path]:
+        """Every file that this site has written: its data and its log."""
+        return [self.log, *(path for path in self.data.rglob("*") if path.is_file())]
+
+    def _end(self, how: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(30)
+            self._process = None
+
+    def _process_wait(self, seconds: float) -> None:
+        assert self._process is not None
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return

@@ -1,0 +1,1 @@
+"""Periods, copies and erasures."""
