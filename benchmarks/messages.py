@@ -17,10 +17,12 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import uvicorn
 from rich.console import Console
 from rich.table import Table
@@ -161,7 +163,8 @@ async def _shopper(core: Core) -> Seat:
 def _hello(core: Core, sign_in: str, side: str, watched: list[str]) -> str:
     subs = {conversation: protocol.Cursor() for conversation in watched}
     token = csrf.token(core.vault, sign_in)
-    return protocol.msgspec.json.encode({"t": "hello", "csrf": token, "as": side, "subs": subs}).decode()
+    greeting = {"t": "hello", "csrf": token, "as": side, "subs": subs}
+    return msgspec.json.encode(greeting).decode()
 
 
 # ---------------------------------------------------------------- the load: a client that costs next to nothing
@@ -244,7 +247,7 @@ class Seated(asyncio.Protocol):
                 name = piece[piece.find(b'"m":"') + 5 :][:32]
                 if sent := self._sent.pop(name, None):
                     self.load.waits.append(now - sent)
-            if now < self.load.until:
+            if now < self.load.until and not self._transport.is_closing():
                 self.write_messages(answered)
 
     def write_messages(self, count: int) -> None:
@@ -264,14 +267,17 @@ class Seated(asyncio.Protocol):
         self._transport.abort()
 
 
+def _same(client: Seated) -> Seated:
+    return client
+
+
 async def _measure(kind: str, port: int, origin: str, seats: list[Seat], seconds: float) -> tuple[float, Load]:
     load, loop = Load(kind == "relay"), asyncio.get_running_loop()
     clients = []
     for seat in seats:
-        made = await loop.create_connection(
-            lambda seat=seat: Seated(seat, load, f"127.0.0.1:{port}", origin), "127.0.0.1", port
-        )  # type: ignore[misc]  # mypy does not see through the default argument
-        clients.append(made[1])
+        client = Seated(seat, load, f"127.0.0.1:{port}", origin)
+        await loop.create_connection(partial(_same, client), "127.0.0.1", port)
+        clients.append(client)
     await asyncio.gather(*(client.ready for client in clients))
     begun = time.perf_counter()
     load.until = begun + seconds

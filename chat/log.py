@@ -14,92 +14,42 @@ is refused is refused alone and leaves nothing behind; an error of the database 
 repeats draft by draft (`chat.batches`).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import Row, select
 
-from chat import sealing, statements
+from chat import sealing
 from chat.audiences import STAFF_ONLY_KINDS, Audience, Event
+from chat.drafts import Ack, Announce, DifferentPayload, Draft, Outcome, OutOfOrder, Prepare, Stale, Top
 from chat.models import Conversation
-from chat.state import State, fold
-from chat.statements import CONVERSATION, EVENT, Known, Name
+from chat.numbering import Batch, resource, state_of
+from chat.statements import EVENT
 from core import hub
-from core.database import Transaction, row_lock
-from core.identity import permissions
-from core.identity.callers import Caller
-from core.identity.permissions import Operation, Resource
-from core.refusals import Conflict, NotFound, Refusal
+from core.database import Transaction
+from core.refusals import Refusal
 from core.services import Core
-from core.vault.keys import DataKey
 
-Prepare = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
-
-
-class Draft(Struct, frozen=True):
-    """An event that somebody wants in the log. `client_id` names it for ever; `seen` counts as staff count.
-
-    `prepare` runs inside the transaction for a draft that is new and gives the body to be stored, for example with
-    the facts of an attachment it has just claimed. Any: JSON values whose shape the kind decides.
-    """
-
-    conversation: str
-    sender: Caller
-    client_id: str
-    kind: str
-    body: dict[str, Any]
-    after: str | None = None
-    seen: int | None = None
-    prepare: Prepare | None = None
-
-
-class Ack(Struct, frozen=True):
-    """Stored, and on disk: the number in both countings and the server's time in milliseconds."""
-
-    seq: int
-    pub_seq: int | None
-    ts: int
-    duplicate: bool = False
-
-    def position(self, audience: Audience) -> int:
-        """The number as this side counts."""
-        return self.seq if audience is Audience.STAFF or self.pub_seq is None else self.pub_seq
-
-
-@dataclass(frozen=True, slots=True)
-class Top:
-    """Where a log ends after a commit."""
-
-    conversation_id: str
-    last_seq: int
-    version: int
-
-
-Outcome = Ack | Refusal
-Announce = Callable[[Sequence[Event], Sequence[Top]], None]
-
-
-class OutOfOrder(Conflict):
-    """The message before this one is not here; send again from there."""
-
-    def __init__(self) -> None:
-        super().__init__("order", "An earlier message is still on its way.", retry="order")
-
-
-class Stale(Conflict):
-    """The other side wrote meanwhile; `seq` is the first such event."""
-
-    def __init__(self, seq: int) -> None:
-        super().__init__("stale", "There is a newer message. Please read it first.", seq=seq)
-
-
-class DifferentPayload(Conflict):
-    """The id was used before, for something else."""
-
-    def __init__(self) -> None:
-        super().__init__("conflict", "This message was already sent with another text.")
+__all__ = [
+    "Ack",
+    "Announce",
+    "DifferentPayload",
+    "Draft",
+    "OutOfOrder",
+    "Outcome",
+    "Prepare",
+    "Span",
+    "Stale",
+    "Top",
+    "announce_hints",
+    "append_batch",
+    "append_in",
+    "read",
+    "resource",
+    "rows_of",
+    "state_of",
+]
 
 
 def append_in(tx: Transaction, core: Core, draft: Draft, *, now: int) -> Ack:
@@ -114,7 +64,7 @@ def append_batch(
     tx: Transaction, core: Core, drafts: Sequence[Draft], announce: Announce | None = None, *, now: int
 ) -> list[Outcome]:
     """Append the drafts in their order; one outcome for each, in the same order."""
-    batch = _Batch(tx, core, now)
+    batch = Batch(tx, core, now)
     batch.lock({draft.conversation for draft in drafts})
     batch.look_up(drafts)
     outcomes: list[Outcome] = []
@@ -164,187 +114,3 @@ def read(tx: Transaction, core: Core, conversation: Conversation, audience: Audi
 def rows_of(tx: Transaction, conversation_id: str) -> list[Row[Any]]:  # Any: rows of the whole table
     """The whole log as it lies there, for the verification of its chain."""
     return list(tx.execute(select(EVENT).where(EVENT.c.conversation_id == conversation_id).order_by(EVENT.c.seq)))
-
-
-def state_of(row: Conversation | Row[Any]) -> State:  # Any: a row of the whole table
-    """The fold of the log as the conversation row holds it."""
-    return State(**{name: getattr(row, name) for name in _STATE})
-
-
-_STATE = State.__struct_fields__
-
-
-@dataclass
-class _Open:
-    """A locked conversation while its drafts are numbered. Any: a row of the whole table."""
-
-    row: Row[Any]
-    key: DataKey
-    state: State
-    link: bytes
-    check_value: str
-
-    @property
-    def is_changed(self) -> bool:
-        return self.state.last_seq != int(self.row.last_seq)
-
-
-@dataclass
-class _Batch:
-    """The numbering of one batch: what is locked, what is known already, what is to be written."""
-
-    tx: Transaction
-    core: Core
-    now: int
-    opened: dict[str, _Open | Refusal] = field(default_factory=dict)
-    known: dict[Name, Known] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)  # Any: column values
-    events: list[Event] = field(default_factory=list)
-
-    def lock(self, conversation_ids: set[str]) -> None:
-        """Take the conversations' rows in the order of their ids, so that two batches cannot wait for each other."""
-        statement = select(CONVERSATION).where(CONVERSATION.c.id.in_(conversation_ids)).order_by(CONVERSATION.c.id)
-        for row in self.tx.execute(row_lock(self.tx, statement)):
-            if row.expires_ms > self.now:
-                self.opened[row.id] = self._open(row)
-
-    def _open(self, row: Row[Any]) -> "_Open | Refusal":  # Any: a row of the whole table
-        try:
-            key = sealing.key_of(self.core.vault, row)
-        except Refusal as refusal:
-            return refusal
-        return _Open(row, key, state_of(row), row.chain_hash, key.check_value().hex())
-
-    def look_up(self, drafts: Sequence[Draft]) -> None:
-        """After the lock: what the log holds of the drafts' ids and of the ids they follow."""
-        names: set[Name] = set()
-        for draft in drafts:
-            for sender in self._senders(draft):
-                names.add((draft.conversation, sender, draft.client_id))
-                if draft.after:
-                    names.add((draft.conversation, sender, draft.after))
-        self.known = statements.known(self.tx, names)
-
-    def _senders(self, draft: Draft) -> tuple[str, ...]:
-        """Under which senders an id may be stored: what a guest sent may be sent again once she has proved her name."""
-        sender, conversation = draft.sender.ref, self.opened.get(draft.conversation)
-        if isinstance(conversation, _Open) and sender == conversation.row.owner != conversation.row.opened_by:
-            return sender, conversation.row.opened_by
-        return (sender,)
-
-    def _stored(self, draft: Draft, client_id: str) -> Known | None:
-        for sender in self._senders(draft):
-            if stored := self.known.get((draft.conversation, sender, client_id)):
-                return stored
-        return None
-
-    def number(self, draft: Draft) -> Ack:
-        """Give the draft the next number, or the answer it was given before. Raises: Refusal."""
-        conversation = self.opened.get(draft.conversation)
-        if isinstance(conversation, Refusal):
-            raise conversation
-        if conversation is None or not _may_append(draft, conversation.row):
-            raise NotFound
-        hashed = sealing.payload_hash(self.core.vault, conversation.check_value, draft.kind, draft.body)
-        stored = self._stored(draft, draft.client_id)
-        if stored is not None:
-            if stored.payload_hash not in (hashed, b""):  # an erased event keeps its id and forgets its hash
-                raise DifferentPayload
-            return Ack(stored.seq, stored.pub_seq, stored.created_ms, duplicate=True)
-        if draft.after and self._stored(draft, draft.after) is None:
-            raise OutOfOrder
-        self._refuse_stale(draft, conversation)
-        body = draft.prepare(self.tx, draft.body) if draft.prepare else draft.body
-        event = _place(draft, conversation.state, body, self.now)
-        self._seal(conversation, event, hashed)
-        return Ack(event.seq, event.pub_seq, event.created_ms)
-
-    def _refuse_stale(self, draft: Draft, conversation: _Open) -> None:
-        seen, mine = draft.seen, draft.sender.ref
-        if seen is None or seen >= conversation.state.last_seq:
-            return
-        newer = (
-            select(EVENT.c.seq)
-            .where(EVENT.c.conversation_id == draft.conversation, EVENT.c.seq > seen, EVENT.c.sender != mine)
-            .where(EVENT.c.pub_seq.is_not(None))
-            .order_by(EVENT.c.seq)
-            .limit(1)
-        )
-        found = self.tx.execute(newer).scalar()
-        fresh = (
-            event.seq
-            for event in self.events
-            if event.conversation_id == draft.conversation and event.seq > seen and event.sender != mine
-        )
-        first = found if found is not None else next(fresh, None)
-        if first is not None:
-            raise Stale(int(first))
-
-    def _seal(self, conversation: _Open, event: Event, hashed: bytes) -> None:
-        context = sealing.place(self.core.settings.tenant, event)
-        sealed = sealing.seal(conversation.key, context, event)
-        conversation.link = sealing.next_link(conversation.link, context, sealed)
-        conversation.state = fold(conversation.state, event)
-        self.events.append(event)
-        self.rows.append(statements.row(event, sealed, hashed, conversation.key.id, conversation.link))
-        self.known[event.conversation_id, event.sender, event.client_id] = Known(
-            event.seq, event.pub_seq, event.created_ms, hashed
-        )
-
-    def write(self) -> list[Top]:
-        """Write the events and move the counters; returns where the changed logs end."""
-        changed = [each for each in self.opened.values() if isinstance(each, _Open) and each.is_changed]
-        if not changed:
-            return []
-        statements.insert_all(self.tx, self.rows)
-        self.tx.execute(statements.ADVANCE, [self._advance(each) for each in changed])
-        return [Top(each.row.id, each.state.last_seq, each.row.version + 1) for each in changed]
-
-    def _advance(self, conversation: _Open) -> dict[str, Any]:  # Any: column values
-        state = conversation.state
-        return {
-            "the_id": conversation.row.id,
-            "new_version": conversation.row.version + 1,
-            "new_chain_hash": conversation.link,
-            "new_expires_ms": self.core.policy.expires_ms(state.retention_class, state.last_event_ms),
-            **{f"new_{name}": getattr(state, name) for name in _STATE},
-        }
-
-
-_OPERATIONS = {
-    "media": Operation.ATTACH,
-    "note": Operation.NOTE,
-    "rating": Operation.RATE,
-    "assigned": Operation.ASSIGN,
-    "resolved": Operation.RESOLVE,
-    "reopened": Operation.RESOLVE,
-    "order_linked": Operation.LINK_ORDER,
-    "order_unlinked": Operation.LINK_ORDER,
-}
-
-
-def _may_append(draft: Draft, row: Row[Any]) -> bool:  # Any: a row of the whole table
-    """Asked again for every draft, on the locked row: rights may have ended since the conversation was opened."""
-    return permissions.can(draft.sender, _OPERATIONS.get(draft.kind, Operation.ANSWER), resource(row))
-
-
-def resource(row: Conversation | Row[Any]) -> Resource:  # Any: a row of the whole table
-    """The conversation as permissions see it."""
-    return Resource("conversation", row.id, row.owner, row.assignee, row.team, row.state)
-
-
-def _place(draft: Draft, state: State, body: dict[str, Any], now: int) -> Event:  # Any: JSON values
-    """The draft as the next event. Time never runs backwards inside a log, whatever the clock does."""
-    attachment = body.get("attachment")
-    return Event(
-        conversation_id=draft.conversation,
-        seq=state.last_seq + 1,
-        pub_seq=None if draft.kind in STAFF_ONLY_KINDS else state.last_pub_seq + 1,
-        sender=draft.sender.ref,
-        name=draft.sender.name,
-        client_id=draft.client_id,
-        kind=draft.kind,
-        body=body,
-        created_ms=max(now, state.last_event_ms),
-        attachment_id=attachment.get("id") if isinstance(attachment, dict) else None,
-    )

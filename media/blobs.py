@@ -109,7 +109,7 @@ class LocalBlobs:
                 start += len(piece)
                 yield piece
         finally:
-            await file.close()
+            await asyncio.shield(file.close())  # a reader who leaves is cancelled at every wait, this one too
 
     async def delete(self, name: str) -> None:
         """Unlink and sync the folder, so that a power cut does not bring it back."""

@@ -6,6 +6,7 @@ import typing
 from pathlib import Path
 
 import pytest
+from msgspec.structs import fields
 
 from chat import protocol
 from chat.protocol import Close
@@ -20,7 +21,7 @@ SERVER = re.findall(r"```json server\n(.*?)\n```", PAGE, re.DOTALL)
 def test_an_example_of_a_clients_frame_is_read_whole(example: str) -> None:
     (frame,) = protocol.parse(example)
 
-    known = {field.encode_name for field in protocol.msgspec.structs.fields(type(frame))} | {"t"}
+    known = {field.encode_name for field in fields(type(frame))} | {"t"}
     assert set(json.loads(example)) <= known
 
 

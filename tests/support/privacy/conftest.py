@@ -5,6 +5,7 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest_asyncio
 from PIL import Image
@@ -84,30 +85,26 @@ async def shopper(house: House, email: str, words: str = CANARY, *, now: int = N
         declared_size=None,
         now=now,
     )
+
+    def claiming(tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:
+        facts = house.media.claim(tx, picture.id, scope=row.id, uploader=caller.ref, now=now)
+        return body | {"attachment": facts}
+
     agent = Caller("staff", ids.new(), role=Role.AGENT, name="Benedikta", sign_in=ids.new(), proof="password_totp")
+    sent = {"attachment": picture.id}
     drafts = [
-        Draft(row.id, caller, str(uuid.uuid4()), "media", {"attachment": {"id": picture.id}}),
+        Draft(row.id, caller, str(uuid.uuid4()), "media", sent, prepare=claiming),
         Draft(row.id, agent, str(uuid.uuid4()), "message", {"text": "We look into it."}),
         Draft(row.id, agent, str(uuid.uuid4()), "note", {"text": "internal: difficult"}),
     ]
-
-    def claim_and_say(tx: Transaction) -> None:
-        outcomes = log.append_batch(tx, core, drafts, now=now)
-        assert all(isinstance(outcome, Ack) for outcome in outcomes), outcomes
-        about = ("person", person.id)
-        ledger.append(tx, caller=agent, action="customer.view", object=about, purpose="P2_CONTRACT_AFTERSALES", now=now)
-
-    drafts[0].body["attachment"] = await _claimed(house, picture.id, row.id, caller, now)
-    await core.database.write(claim_and_say)
+    await said(house, drafts, now=now)
+    await core.database.write(_looked_at, agent, person.id, now=now)
     return Shopper(caller, email, row, picture.id)
 
 
-async def _claimed(house: House, attachment: str, scope: str, caller: Caller, now: int) -> dict[str, object]:
-    def claim(tx: Transaction) -> dict[str, object]:
-        facts = house.media.claim(tx, attachment, scope=scope, uploader=caller.ref, now=now)
-        return dict(facts) if isinstance(facts, dict) else {name: getattr(facts, name) for name in facts.__slots__}
-
-    return await house.core.database.write(claim)
+def _looked_at(tx: Transaction, agent: Caller, person: str, *, now: int) -> None:
+    about = ("person", person)
+    ledger.append(tx, caller=agent, action="customer.view", object=about, purpose="P2_CONTRACT_AFTERSALES", now=now)
 
 
 async def _stream(content: bytes) -> AsyncIterator[bytes]:
