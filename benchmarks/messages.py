@@ -24,6 +24,7 @@ from typing import Any
 
 import msgspec
 import uvicorn
+import uvloop
 from rich.console import Console
 from rich.table import Table
 from sqlmodel import SQLModel
@@ -70,7 +71,7 @@ class Seat:
 
 def serve(kind: str, folder: str, parent: Connection) -> None:
     """Run one of the servers in a process of its own."""
-    asyncio.run(_serve(kind, Path(folder), parent))
+    uvloop.run(_serve(kind, Path(folder), parent))
 
 
 async def _serve(kind: str, folder: Path, parent: Connection) -> None:

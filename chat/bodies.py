@@ -81,15 +81,21 @@ def check_client_id(client_id: str) -> str:
 
 def check_text(text: str) -> str:
     """What a person wrote, within limits that both databases and both browsers survive. Raises: Invalid."""
-    if not text.strip():
+    if not text or text.isspace():
         raise Invalid("text_empty", "Please write something first.")
-    if len(text) > TEXT_POINTS or len(text.encode("utf-8", "surrogatepass")) > TEXT_BYTES:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:  # lone surrogates
+        raise _characters() from None
+    if len(text) > TEXT_POINTS or size > TEXT_BYTES:
         raise Invalid("text_too_long", "This message is too long. Please split it.", limit=TEXT_POINTS)
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise Invalid("text_characters", "This message holds characters that cannot be stored.")
-    if not text.isascii() and _longest_combining_run(text) > COMBINING_RUN:
-        raise Invalid("text_characters", "This message holds characters that cannot be stored.")
+    if "\0" in text or (size > len(text) and _longest_combining_run(text) > COMBINING_RUN):
+        raise _characters()
     return text
+
+
+def _characters() -> Invalid:
+    return Invalid("text_characters", "This message holds characters that cannot be stored.")
 
 
 def _longest_combining_run(text: str) -> int:

@@ -123,10 +123,8 @@ def for_subject(tx: Transaction, ref: str, *, now: int) -> list[Conversation]:
 
 def topic_of(core: Core, row: Conversation) -> str | None:
     """What the shopper said it is about."""
-    if row.topic_sealed is None:
-        return None
     key = sealing.key_of(core.vault, row)
-    return core.vault.open_field(key, "conversation", row.id, "topic", row.topic_sealed)
+    return core.vault.open_field(key, "conversation", row.id, "topic", row.topic_sealed) if row.topic_sealed else None
 
 
 def inbox(tx: Transaction, core: Core, caller: Caller, *, now: int) -> list[Card]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
+from chat.nesting import is_deeper
 from core.refusals import Refusal
 
 SUBPROTOCOL = "aftercare.v1"
@@ -128,7 +129,8 @@ def parse(text: str) -> list[ClientFrame]:
 
     Raises: BadFrame for anything that is not JSON of our shape, too deep or too many.
     """
-    _guard_depth(text)
+    if is_deeper(text, DEPTH):
+        raise BadFrame("nested too deeply")
     try:
         if text.lstrip()[:1] != "[":
             return _one(text)
@@ -154,26 +156,6 @@ def _is_unknown(piece: str | Raw) -> bool:
         return _head.decode(piece).t not in _known
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         return False
-
-
-def _guard_depth(text: str) -> None:
-    """Refuse nesting beyond `DEPTH`; only text with enough brackets is walked."""
-    if text.count("[") + text.count("{") <= DEPTH:
-        return
-    depth = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            in_string = escaped or character != '"'
-            escaped = character == "\\" and not escaped
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > DEPTH:
-                raise BadFrame("nested too deeply")
-        elif character in "]}":
-            depth -= 1
 
 
 # ---------------------------------------------------------------- server -> client

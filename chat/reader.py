@@ -120,22 +120,21 @@ class Reader:
         if len(self._subscriptions) >= protocol.SUBSCRIPTIONS and not self.holds(conversation_id):
             raise Invalid("too_many_open", "Too many conversations are open at once.")
         purpose = purpose_named(self._caller, cursor.purpose)
-        room = self._chat.enter(conversation_id, self._watcher)  # before the read, so that no hint is missed
-        try:
+        async with self._chat.entering(conversation_id) as room:  # before the read, so that no hint is missed
             opened = await self._open(conversation_id, purpose)
-        except BaseException:
-            if not self.leave(conversation_id):
-                self._chat.leave(conversation_id, self._watcher)
-            raise
+            self._let_in(room, opened, cursor, purpose)
+
+    def _let_in(self, room: Room, opened: Opened, cursor: Cursor, purpose: Purpose | None) -> None:
         room.begin(opened.row)
+        room.add(self._watcher)
         start, why = resume(opened.row, self._audience, cursor)
-        self._subscriptions[conversation_id] = Subscription(room, start, purpose)
+        self._subscriptions[room.id] = Subscription(room, start, purpose)
         last = room.last(self._audience)
         if why is not None:
-            self._out.reply(protocol.Reset(conversation_id, room.epoch, last, why))
-        self._out.reply(protocol.SubOk(conversation_id, room.epoch, last, start + 1))
+            self._out.reply(protocol.Reset(room.id, room.epoch, last, why))
+        self._out.reply(protocol.SubOk(room.id, room.epoch, last, start + 1))
         self._out.say(*self._states(opened))
-        self.wake(conversation_id)
+        self.wake(room.id)
 
     async def _open(self, conversation_id: str, purpose: Purpose | None) -> Opened:
         database, now = self._chat.core.database, clock.now()

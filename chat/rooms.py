@@ -131,22 +131,26 @@ class Chat:
 
     # ------------------------------------------------------------ rooms
 
-    def enter(self, conversation_id: str, watcher: Watcher) -> Room:
-        """Watch a conversation: hints reach the room from now on, so read the database after this."""
-        room = self.rooms.get(conversation_id)
-        if room is None:
-            room = self.rooms[conversation_id] = Room(conversation_id, self.read_events)
-        room.add(watcher)
-        return room
+    @contextlib.asynccontextmanager
+    async def entering(self, conversation_id: str) -> AsyncIterator[Room]:
+        """Keep the room while somebody asks to be let in: hints reach it, but nothing is shown before `room.add`."""
+        room = self.rooms.setdefault(conversation_id, Room(conversation_id, self.read_events))
+        room.at_the_door += 1
+        try:
+            yield room
+        finally:
+            room.at_the_door -= 1
+            self._tidy(room)
 
     def leave(self, conversation_id: str, watcher: Watcher) -> None:
         """Stop watching; the last one out takes the room along."""
         room = self.rooms.get(conversation_id)
-        if room is None:
-            return
-        room.watchers.discard(watcher)
-        if not room.watchers:
-            del self.rooms[conversation_id]
+        if room is not None:
+            room.watchers.discard(watcher)
+            self._tidy(room)
+
+    def _tidy(self, room: Room) -> None:
+        if not room.watchers and not room.at_the_door and self.rooms.pop(room.id, None):
             self.spawn(room.close())
 
     async def read_events(self, conversation_id: str, audience: Audience, start: int, limit: int) -> list[Event]:

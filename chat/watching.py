@@ -86,6 +86,7 @@ class Room:
         self.id = conversation_id
         self.epoch = ""
         self.known = 0
+        self.at_the_door = 0
         self.watchers: set[Watcher] = set()
         self.seen: set[str] = set()
         self._rings: dict[Audience, Ring] = {}

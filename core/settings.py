@@ -40,7 +40,7 @@ class Settings(BaseSettings):
         default=1.0, gt=0, description="messages a second one shopper may send, in the long run"
     )
     message_burst: int = Field(default=10, ge=1)
-    start_rate: int = Field(default=20, ge=1, description="chats that one network may open a minute")
+    start_rate: int = Field(default=0, ge=0, description="chats that one network may open a minute")
     metrics_token: str | None = None
 
     @model_validator(mode="after")
@@ -53,6 +53,7 @@ class Settings(BaseSettings):
             "keystore_url": self.keystore_url or f"sqlite:///{data / 'keys.db'}",
             "media_url": self.media_url or f"file://{data / 'media'}",
             "keys": self.keys or f"file:{data / 'kek.d'}",
+            "start_rate": self.start_rate or (20 if self.is_production else 600),
             "public_url": (self.public_url or f"http://localhost:{self.port}").rstrip("/"),
         }
         for name, value in chosen.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 import support.admin.commands as admin
 import support.orders.commands as orders
 import support.privacy.commands as privacy
+import support.replay.commands as replay
 from core.report import Report
 from support import doctor
 from support.control import Arguments, Command
@@ -60,4 +61,5 @@ COMMANDS: Mapping[str, Command] = {
     "copy.verify": verify,
     "ledger.verify": ledger_verify,
     "ledger.checkpoint": ledger_checkpoint,
+    "demo.staff": replay.tell_staff,
 }

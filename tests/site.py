@@ -49,6 +49,12 @@ class Site:
                 self._process_wait(0.1)
         raise AssertionError(f"the server was not ready after {START_SECONDS} s:\n{self.output()}")
 
+    @property
+    def pid(self) -> int:
+        """The process that serves now."""
+        assert self._process is not None, "the site is not running"
+        return self._process.pid
+
     def kill(self) -> None:
         """End it without warning, as a power cut of the process would."""
         self._end(signal.SIGKILL)

@@ -61,7 +61,7 @@ def environment(lang: str) -> Environment:
 
 def data_block(name: str, value: object) -> Markup:
     """A JSON data block for scripts to read: `<script type="application/json" id=name>`; not executable."""
-    text = msgspec.json.encode(value).decode()
+    text = msgspec.json.encode(value, enc_hook=str).decode()  # gettext in a template gives Markup, a kind of str
     safe = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     return Markup('<script type="application/json" id="{}">{}</script>').format(name, Markup(safe))  # noqa: S704
 

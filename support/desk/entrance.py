@@ -24,6 +24,7 @@ from core.web.rendering import render
 from support.desk import badges
 from support.desk.words import _
 
+_SAID = {"out=1": _("You are signed out."), "ended=1": _("Your sign-in has ended. Sign in to go on.")}
 BACKS = {"desk": "/desk", "review": "/review", "admin": "/admin"}
 
 
@@ -129,7 +130,7 @@ def _door(request: Request, *, login: str, refused: Refusal | None) -> Response:
         status=refused.status if refused else 200,
         login=login,
         refused=refused.sentence if refused else None,
-        signed_out=request.query_params.get("out") == "1" and refused is None,
+        said=_SAID.get(request.url.query) if refused is None else None,
     )
 
 

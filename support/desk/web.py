@@ -48,6 +48,13 @@ async def read_inbox(request: Request) -> Response:
     return json(request, await core.database.write(inbox.snapshot, core, caller, now=clock.now()))
 
 
+async def here(request: Request) -> Response:
+    """A person sits before the console: asking who it is notes the use of the sign-in, and nothing else is done."""
+    await access.staff(request)
+    await body(request, Nothing)
+    return json(request, {})
+
+
 async def read_side(request: Request) -> Response:
     """What stands beside a conversation."""
     caller, core = await access.staff(request), core_of(request)
@@ -89,6 +96,7 @@ routes = [
     *entrance.routes,
     Route("/desk", console),
     Route("/desk/inbox", read_inbox),
+    Route("/desk/here", here, methods=["POST"]),
     Route("/desk/conversations/{conversation}/side", read_side),
     Route("/desk/conversations/{conversation}/assign", assign, methods=["POST"]),
     Route("/desk/conversations/{conversation}/resolve", resolve, methods=["POST"]),

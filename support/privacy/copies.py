@@ -125,7 +125,7 @@ def _write(target: Path, pieces: Iterator[bytes]) -> None:
 def _archive(
     core: Core, contents: Contents, facts: dict[str, Any], report: Report, loop: asyncio.AbstractEventLoop
 ) -> Iterator[bytes]:
-    archive = zipstream.ZipStream(compress_type=zipstream.ZIP_DEFLATED, compress_level=6)
+    archive = zipstream.ZipStream(compress_type=zipstream.ZIP_DEFLATED)
     entries: list[dict[str, Any]] = []
     for number, (holding, records) in enumerate(contents.sections, start=1):
         lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records)

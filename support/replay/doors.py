@@ -58,8 +58,8 @@ class Answer:
 async def enter_as_guest(url: str, *, locale: str = "en", number: int = 0) -> tuple[Admission, str]:
     """A new guest who agreed to the notice, and her new conversation. Raises: Unavailable.
 
-    Every `number` comes from a network of its own, as real guests do. Only a server that takes us for its proxy, as it
-    does on its own machine, believes that; any other counts all guests as one network and lets them in more slowly.
+    Every `number` says that it comes from a network of its own, as real guests do. Only a server that counts us among
+    its trusted proxies believes that; any other counts all guests as one network and lets them in more slowly.
     """
     page = await _call(url, "GET", "/chat")
     agreed = {"policy_version": page.boot()["policy"]["version"], "agreed": True, "locale": locale}

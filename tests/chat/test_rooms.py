@@ -16,7 +16,7 @@ from chat import log, protocol, rooms
 from chat.models import Conversation
 from chat.pace import Bucket
 from chat.presence import LINGER_S, Presence
-from chat.protocol import Ev, Pong
+from chat.protocol import Ev, Gone, Pong
 from chat.watching import RING, Ring
 from core import clock
 from core.identity.callers import SYSTEM
@@ -77,6 +77,21 @@ async def test_the_next_hint_heals_the_one_before_it(house: House) -> None:
         events = await hers.events(6)
 
     assert [event.s for event in events] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_whoever_asks_to_be_let_in_is_shown_nothing_before(house: House) -> None:
+    amy, eve = await house.guest(), await house.guest()
+    chat = await house.conversation(amy)
+
+    async with house.connect(amy, subs={chat.id: {}}), house.connect(eve) as hers:
+        async with house.chat.entering(chat.id) as room:
+            watching = {watcher.caller.ref for watcher in room.watchers}
+        await hers.say(t="sub", c=chat.id)
+        gone = await hers.until(Gone)
+
+    assert watching == {amy.ref}
+    assert eve.ref not in room.seen
+    assert gone.c == chat.id
 
 
 async def test_a_reader_who_stalls_is_cut_and_the_others_go_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

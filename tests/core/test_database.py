@@ -96,7 +96,7 @@ async def test_a_cancelled_caller_does_not_undo_its_write(notes: Database) -> No
 
 @pytest.mark.both_engines
 async def test_a_reader_cannot_write(notes: Database) -> None:
-    with pytest.raises(Exception, match="(?i)read-?only|readonly"):
+    with pytest.raises(Exception, match=r"(?i)read-?only|readonly"):
         await notes.read(write_note, 1, "sneaky")
 
     assert await notes.read(all_notes) == []

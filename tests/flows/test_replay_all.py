@@ -19,8 +19,8 @@ TURNS = 1_000
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    """A server whose shoppers may write as fast as they can."""
-    started = Site(tmp_path, message_rate="1000", message_burst="1000")
+    """A server whose shoppers may write as fast as they can, each from a network of her own."""
+    started = Site(tmp_path, message_rate="1000", message_burst="1000", trusted_proxies='["127.0.0.1"]')
     started.start()
     yield started
     started.stop()

@@ -92,7 +92,7 @@ export class DeskInbox extends Pane {
 /** The last line, and who said it. @param {Card} card */
 function preview({ last, topic }) {
   if (!last) return topic || t('kind_opened');
-  const text = last.text || (has(`kind_${last.kind}`) ? t(`kind_${last.kind}`) : '');
+  const text = last.kind === 'media' ? t('kind_media') : last.text || (has(`kind_${last.kind}`) ? t(`kind_${last.kind}`) : '');
   if (last.kind === 'note') return t('note_said', { text });
   return last.from === 'agent' ? t('agent_said', { text }) : text;
 }

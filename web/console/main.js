@@ -13,6 +13,7 @@ import { Desk } from './desk.js';
 import { frame } from './frame.js';
 import { DeskInbox } from './inbox.js';
 import { DeskLine, DeskPresence } from './line.js';
+import { keepPresent } from './presence.js';
 import { DeskSide } from './side.js';
 import { DeskThread } from './thread.js';
 
@@ -41,4 +42,5 @@ part(document, 'desk-side', DeskSide).attach(desk);
 closeMenus();
 frame(desk);
 announce(desk);
+keepPresent(session);
 session.start();

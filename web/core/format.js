@@ -1,6 +1,9 @@
 // Times, money, sizes: by Intl, in the page's language and the shop's time zone.
 import { lang } from './i18n.js';
 
+/** Days and months as this shop's English readers write them: 20 Nov, not Nov 20. */
+const place = () => (lang() === 'en' ? 'en-GB' : lang());
+
 /** @type {Map<string, Intl.DateTimeFormat>} */
 const formats = new Map();
 
@@ -14,7 +17,7 @@ function dates(name, options) {
   const key = `${name} ${lang()} ${zone() ?? ''}`;
   const known = formats.get(key);
   if (known) return known;
-  const made = new Intl.DateTimeFormat(lang(), { timeZone: zone(), ...options });
+  const made = new Intl.DateTimeFormat(place(), { timeZone: zone(), ...options });
   formats.set(key, made);
   return made;
 }

@@ -90,7 +90,7 @@ export class Session extends EventTarget {
 
   /** Go on as somebody else: a guest who has just proven who she is. What is still unsent goes along. @param {Who} me @param {Outbox} outbox */
   async become(me, outbox) {
-    this.#line.stop();
+    this.stop();
     for (const entry of this.#outbox.entries()) {
       await this.#outbox.remove(entry.m);
       await outbox.put(entry);
@@ -98,7 +98,7 @@ export class Session extends EventTarget {
     this.me = me;
     this.#outbox = outbox;
     for (const { thread } of this.#watched.values()) thread.me = me;
-    this.#line.connect();
+    this.start();
   }
 
   /** "Try now". */

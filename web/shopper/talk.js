@@ -31,8 +31,6 @@ export class Talk {
   #conversation = '';
   /** Sends by itself once the files are there. */
   #isHeld = false;
-  /** While a guest becomes a person, the end of her old sign-in is no news. */
-  #isChanging = false;
   #announced = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #stillness;
@@ -62,12 +60,12 @@ export class Talk {
     this.login.limits = limits;
     this.composer.conversation = conversation.id;
     this.tray.path = `/chat/conversations/${conversation.id}/media`;
-    this.log.empty = t('chat.empty');
-    this.log.dress = { name: named, cards: { order_linked: (row) => linked(row, this.orders.known), identified, assigned: happened, opened: happened } };
+    this.log.dress = { name: named, cards: { order_linked: (row) => linked(row, this.orders.known), identified, assigned: happened, opened: () => t('chat.empty') } };
     this.#know(me);
     this.#follow(this.session);
     this.log.thread = this.session.watch(conversation.id);
     this.session.start();
+    if (me.proof !== 'guest') void this.orders.load();
   }
 
   get conversation() {
@@ -84,22 +82,21 @@ export class Talk {
     if (!me || !this.session) return;
     carry(standing.csrf);
     await this.session.become(me, await outboxOf(standing));
-    this.#isChanging = false;
     this.#know(me);
   }
 
-  /** Before the sign-in changes: what is on its way arrives under the name it was written. @returns {Promise<void>} */
+  /** Before the sign-in changes: what is on its way arrives under the name it was written, then the line is let go. @returns {Promise<void>} */
   async settle() {
-    this.#isChanging = true;
     const until = Date.now() + SETTLE_MS;
     while (this.session?.outbox.entries().length && this.session.connection.phase === 'open' && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
+    this.session?.stop();
   }
 
   /** The sign-in did not change after all. */
   unsettle() {
-    this.#isChanging = false;
+    this.session?.start();
   }
 
   /** @param {string} words */
@@ -147,7 +144,6 @@ export class Talk {
 
   /** @param {Connection} connection */
   #connected(connection) {
-    if (connection.phase === 'stopped' && this.#isChanging) return;
     this.log.online = connection.phase === 'open' || connection.phase === 'connecting';
     this.log.loaded();
     this.log.refresh();

@@ -12,7 +12,18 @@ from core.hub import SIGN_OUT
 from core.identity import Caller, Role, signins, staff
 from core.services import Core
 from support.desk import web
-from tests.support.desk.house import PASSWORD, SAME_ORIGIN, app_of, browser, code_of, field, hired, member, signed_in
+from tests.support.desk.house import (
+    PASSWORD,
+    SAME_ORIGIN,
+    Member,
+    app_of,
+    browser,
+    code_of,
+    field,
+    hired,
+    member,
+    signed_in,
+)
 
 
 @pytest_asyncio.fixture
@@ -131,15 +142,22 @@ async def test_a_form_without_its_token_signs_nobody_out(core: Core, door: httpx
 async def test_half_an_hour_without_use_ends_the_sign_in(core: Core, door: httpx.AsyncClient) -> None:
     mei = await member(core, "mei.lin")
 
-    def forget(tx: Transaction) -> None:
-        for known in signins.all_of(tx, "staff", mei.caller.id, now=clock.now()):
-            known.seen_ms -= 30 * clock.MINUTE
-            tx.session.add(known)
-
-    await core.database.write(forget)
+    await unused_for(core, mei, 30 * clock.MINUTE)
     answer = await door.get("/desk", headers=mei.page)
 
     assert answer.headers["location"] == "/desk/sign-in"
+
+
+@pytest.mark.clause("3(3)")
+async def test_a_person_at_the_console_keeps_the_sign_in_alive(core: Core, door: httpx.AsyncClient) -> None:
+    mei = await member(core, "mei.lin")
+    await unused_for(core, mei, 29 * clock.MINUTE)
+
+    await door.post("/desk/here", json={}, headers=mei.headers)
+    await unused_for(core, mei, 29 * clock.MINUTE)
+    answer = await door.get("/desk/inbox", headers=mei.headers)
+
+    assert answer.status_code == 200
 
 
 async def test_the_chosen_language_stays(core: Core, door: httpx.AsyncClient) -> None:
@@ -159,3 +177,14 @@ async def test_each_role_has_its_first_page(core: Core, door: httpx.AsyncClient,
     answer = await door.get("/desk/welcome", headers=someone.page)
 
     assert answer.headers["location"] == home
+
+
+async def unused_for(core: Core, someone: Member, milliseconds: int) -> None:
+    """Let time pass for a sign-in."""
+
+    def forget(tx: Transaction) -> None:
+        for known in signins.all_of(tx, "staff", someone.caller.id, now=clock.now()):
+            known.seen_ms -= milliseconds
+            tx.session.add(known)
+
+    await core.database.write(forget)

@@ -1,0 +1,202 @@
+// The session against a server made of nothing but frames: order, resending, resuming, healing.
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, mock, test } from 'node:test';
+import { Session } from '../../web/core/session.js';
+
+const me = { ref: 'visitor:1', kind: 'shopper', name: 'Visitor 1' };
+const agent = { ref: 'agent', kind: 'agent', name: 'Mei' };
+
+class Socket {
+  sent = [];
+  constructor() {
+    Socket.all.push(this);
+  }
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+  close() {}
+  hear(...frames) {
+    this.onmessage({ data: JSON.stringify(frames) });
+  }
+  of(type) {
+    return this.sent.filter((frame) => frame.t === type);
+  }
+  welcome() {
+    this.onopen();
+    this.hear({ t: 'welcome', sid: 's', me, now: Date.now(), hb: 25, limits: {}, proto: 'aftercare.v1', features: [] });
+  }
+}
+
+let session;
+
+function begin() {
+  session = new Session({ as: 'shopper', me, csrf: () => 'token', url: 'ws://x', makeSocket: () => new Socket() });
+  const thread = session.watch('c1');
+  session.start();
+  const socket = Socket.all.at(-1);
+  socket.welcome();
+  socket.hear({ t: 'sub_ok', c: 'c1', ep: 'e1', last: 0, first: 1 });
+  return { thread, socket };
+}
+
+const event = (s, more = {}) => ({ t: 'ev', c: 'c1', s, from: agent, k: 'message', b: { text: 'x' }, ts: 1, ...more });
+
+beforeEach(() => {
+  Socket.all = [];
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_800_000_000_000 });
+});
+
+afterEach(() => {
+  session.stop();
+  mock.timers.reset();
+});
+
+test('hello is the first frame and carries token and conversations', () => {
+  const { socket } = begin();
+
+  const [hello] = socket.sent;
+
+  assert.equal(hello.t, 'hello');
+  assert.equal(hello.csrf, 'token');
+  assert.deepEqual(hello.subs, { c1: {} });
+});
+
+test('the second of two unacknowledged messages names the first', async () => {
+  const { socket } = begin();
+
+  const first = await session.send('c1', 'message', { text: 'one' });
+  const second = await session.send('c1', 'message', { text: 'two' });
+
+  const sends = socket.of('send');
+  assert.deepEqual(sends.map(({ m, after }) => [m, after]), [[first, undefined], [second, first]]);
+});
+
+test('after a break the unacknowledged go out again in order, and the cursor is told', async () => {
+  const { socket } = begin();
+  socket.hear(event(1));
+  const first = await session.send('c1', 'message', { text: 'one' });
+  const second = await session.send('c1', 'message', { text: 'two' });
+  socket.hear({ t: 'ack', c: 'c1', m: first, s: 2, ts: 1 });
+
+  socket.onclose({ code: 1006 });
+  mock.timers.tick(0);
+  const next = Socket.all.at(-1);
+  next.welcome();
+
+  assert.deepEqual(next.sent[0].subs, { c1: { cur: 1, ep: 'e1' } });
+  assert.deepEqual(next.of('send').map(({ m, after }) => [m, after]), [[second, undefined]]);
+});
+
+test('a message written without a line goes out when it is back', async () => {
+  const { socket, thread } = begin();
+  socket.onclose({ code: 1006 });
+
+  const id = await session.send('c1', 'message', { text: 'offline' });
+  assert.equal(thread.rows()[0].delivery, 'waiting');
+  mock.timers.tick(0);
+  Socket.all.at(-1).welcome();
+
+  assert.deepEqual(Socket.all.at(-1).of('send').map(({ m }) => m), [id]);
+});
+
+test('a refusal for now sends the whole line again after the wait', async () => {
+  const { socket } = begin();
+  const first = await session.send('c1', 'message', { text: 'one' });
+  const second = await session.send('c1', 'message', { text: 'two' });
+
+  socket.hear({ t: 'err', c: 'c1', m: first, code: 'too_many', retry: 'same', retry_ms: 2000 }, { t: 'err', c: 'c1', m: second, code: 'order', retry: 'order' });
+  assert.equal(socket.of('send').length, 2);
+  mock.timers.tick(2000);
+
+  assert.deepEqual(socket.of('send').slice(2).map(({ m }) => m), [first, second]);
+});
+
+test('a refusal for good leaves the followers without it', async () => {
+  const { socket, thread } = begin();
+  const first = await session.send('c1', 'message', { text: 'one' });
+  const second = await session.send('c1', 'message', { text: 'two' });
+
+  socket.hear({ t: 'err', c: 'c1', m: first, code: 'text_too_long', retry: 'no', info: { message: 'Too long.' } });
+  socket.hear({ t: 'err', c: 'c1', m: second, code: 'order', retry: 'order' });
+  mock.timers.tick(1000);
+
+  assert.equal(thread.rows()[0].delivery, 'failed');
+  assert.deepEqual(socket.of('send').slice(2).map(({ m, after }) => [m, after]), [[second, undefined]]);
+});
+
+test('a hole is asked for at once', () => {
+  const { socket } = begin();
+
+  socket.hear(event(1), event(4));
+
+  assert.deepEqual(socket.of('get'), [{ t: 'get', c: 'c1', from: 2, to: 3 }]);
+});
+
+test('what the beacon knows and this page lacks is fetched after a moment', () => {
+  const { socket } = begin();
+  socket.hear(event(1));
+
+  socket.hear({ t: 'tops', conv: { c1: ['e1', 3] } });
+  assert.equal(socket.of('get').length, 0);
+  mock.timers.tick(3000);
+
+  assert.deepEqual(socket.of('get'), [{ t: 'get', c: 'c1', from: 2, to: 3 }]);
+});
+
+test('marks are told at most once a second and never go back', () => {
+  const { socket } = begin();
+
+  for (const upto of [1, 3, 2]) session.read('c1', upto);
+  mock.timers.tick(1000);
+  session.read('c1', 2);
+  mock.timers.tick(1000);
+
+  assert.deepEqual(socket.of('read'), [{ t: 'read', c: 'c1', upto: 3 }]);
+});
+
+test('typing is told at most once in three seconds', () => {
+  const { socket } = begin();
+
+  session.typing('c1');
+  session.typing('c1');
+  mock.timers.tick(3000);
+  session.typing('c1');
+
+  assert.equal(socket.of('typing').length, 2);
+});
+
+test('a sign-in that ended stops the line; an overloaded server does not', () => {
+  const { socket } = begin();
+  const phases = [];
+  session.addEventListener('connection', (change) => phases.push(change.detail.phase));
+
+  socket.onclose({ code: 1013 });
+  mock.timers.tick(60_000);
+  Socket.all.at(-1).welcome();
+  Socket.all.at(-1).onclose({ code: 4401 });
+  mock.timers.tick(600_000);
+
+  assert.deepEqual([phases[0], phases.at(-1)], ['waiting', 'stopped']);
+});
+
+test('a line that stays silent is given up', () => {
+  const { socket } = begin();
+
+  mock.timers.tick(30_000);
+  assert.ok(socket.of('ping').length > 0);
+  mock.timers.tick(15_000);
+
+  assert.ok(Socket.all.length > 1);
+});
+
+test('a guest who proves who she is takes her unsent words along', async () => {
+  const { socket } = begin();
+  const { Outbox } = await import('../../web/core/outbox.js');
+  socket.onclose({ code: 1006 });
+  const id = await session.send('c1', 'message', { text: 'mine' });
+
+  await session.become({ ref: 'person:9', kind: 'shopper', name: 'Hana' }, new Outbox());
+  Socket.all.at(-1).welcome();
+
+  assert.deepEqual(Socket.all.at(-1).of('send').map(({ m }) => m), [id]);
+});

@@ -1,0 +1,156 @@
+// A thread folds numbered events and its own unsent messages into what a person reads.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Thread } from '../../web/core/thread.js';
+
+const shopper = { ref: 'visitor:1', kind: 'shopper', name: 'Visitor 1' };
+const agent = { ref: 'agent', kind: 'agent', name: 'Mei' };
+const event = (s, more = {}) => ({ t: 'ev', c: 'c1', s, from: agent, k: 'message', b: { text: `number ${s}` }, ts: s * 1000, ...more });
+
+function opened(first = 1) {
+  const thread = new Thread('c1', shopper);
+  thread.open({ t: 'sub_ok', c: 'c1', ep: 'e1', last: 0, first });
+  return thread;
+}
+
+test('events are shown in the order of their numbers, whatever order they came in', () => {
+  const thread = opened();
+
+  for (const s of [3, 1, 2]) thread.receive(event(s));
+
+  assert.deepEqual(thread.rows().map((row) => row.s), [1, 2, 3]);
+});
+
+test('the same event twice is one row', () => {
+  const thread = opened();
+
+  thread.receive(event(1));
+  const again = thread.receive(event(1));
+
+  assert.equal(again.fresh, false);
+  assert.equal(thread.rows().length, 1);
+});
+
+test('a hole is named, and nothing behind it is shown before it is filled', () => {
+  const thread = opened();
+  thread.receive(event(1));
+
+  const { missing } = thread.receive(event(4));
+
+  assert.deepEqual(missing, { from: 2, to: 3 });
+  assert.deepEqual(thread.rows().map((row) => row.s), [1]);
+
+  thread.receive(event(2));
+  thread.receive(event(3));
+  assert.deepEqual(thread.rows().map((row) => row.s), [1, 2, 3, 4]);
+  assert.equal(thread.cursor, 4);
+});
+
+test('a message of ours keeps its row from writing to the log', () => {
+  const thread = opened();
+
+  thread.queue({ m: 'm1', k: 'message', b: { text: 'hello' }, ts: 1 });
+  const waiting = thread.rows();
+  thread.acknowledge({ t: 'ack', c: 'c1', m: 'm1', s: 1, ts: 5 });
+  const acknowledged = thread.rows();
+  thread.receive(event(1, { m: 'm1', from: shopper, b: { text: 'hello' } }));
+  const logged = thread.rows();
+
+  assert.deepEqual([waiting, acknowledged, logged].map((rows) => [rows.length, rows[0].key, rows[0].delivery]), [
+    [1, 'm1', 'waiting'], [1, 'm1', 'sent'], [1, 'm1', 'sent'],
+  ]);
+});
+
+test('the event may come before its acknowledgement', () => {
+  const thread = opened();
+  thread.queue({ m: 'm1', k: 'message', b: { text: 'hello' }, ts: 1 });
+
+  thread.receive(event(1, { m: 'm1', from: shopper }));
+  thread.acknowledge({ t: 'ack', c: 'c1', m: 'm1', s: 1, ts: 5 });
+
+  assert.equal(thread.rows().length, 1);
+  assert.equal(thread.pending.length, 0);
+});
+
+test('a refused message stays, says why, and can be tried again or taken back', () => {
+  const thread = opened();
+  thread.queue({ m: 'm1', k: 'message', b: { text: 'hello' }, ts: 1 });
+
+  thread.refuse('m1', { code: 'text_too_long', message: 'Too long.' });
+  assert.equal(thread.rows()[0].delivery, 'failed');
+  assert.equal(thread.rows()[0].reason.message, 'Too long.');
+
+  thread.requeue('m1');
+  assert.equal(thread.rows()[0].delivery, 'waiting');
+
+  thread.withdraw('m1');
+  assert.deepEqual(thread.rows(), []);
+});
+
+test('sent becomes delivered and read by the marks of the other side only, and never goes back', () => {
+  const thread = opened();
+  thread.receive(event(1, { from: shopper, m: 'm1' }));
+  const mark = (what, ref, kind, upto) => thread.mark({ t: 'state', c: 'c1', what, v: 1, data: { ref, kind, upto } });
+  const delivery = () => thread.rows()[0].delivery;
+
+  mark('read', 'visitor:1', 'shopper', 1);
+  assert.equal(delivery(), 'sent');
+  mark('received', 'agent', 'agent', 1);
+  assert.equal(delivery(), 'delivered');
+  mark('read', 'agent', 'agent', 1);
+  mark('read', 'agent', 'agent', 0);
+  assert.equal(delivery(), 'read');
+});
+
+test('older events are put in front without a gap', () => {
+  const thread = opened(51);
+  thread.receive(event(51));
+  assert.equal(thread.hasEarlier, true);
+
+  for (let s = 41; s <= 50; s += 1) thread.receive(event(s));
+
+  assert.equal(thread.first, 41);
+  assert.equal(thread.rows().length, 11);
+});
+
+test('another epoch drops the old log and keeps what is on its way', () => {
+  const thread = opened();
+  thread.receive(event(1));
+  thread.queue({ m: 'm1', k: 'message', b: { text: 'hello' }, ts: 1 });
+
+  thread.forget();
+  thread.open({ t: 'sub_ok', c: 'c1', ep: 'e2', last: 7, first: 7 });
+  thread.receive(event(7));
+
+  assert.deepEqual(thread.rows().map((row) => row.key), ['s7', 'm1']);
+});
+
+test('a resumed subscription keeps what is held', () => {
+  const thread = opened();
+  thread.receive(event(1));
+
+  thread.open({ t: 'sub_ok', c: 'c1', ep: 'e1', last: 2, first: 2 });
+  thread.receive(event(2));
+
+  assert.deepEqual(thread.rows().map((row) => row.s), [1, 2]);
+});
+
+test('what a guest wrote stays her own after she proved who she is', () => {
+  const thread = opened();
+  thread.receive(event(1, { from: shopper }));
+
+  thread.me = { ref: 'person:9', kind: 'shopper', name: 'Hana' };
+
+  assert.equal(thread.rows()[0].own, true);
+});
+
+test('unread counts what the other side said after the own mark', () => {
+  const thread = opened();
+  for (const s of [1, 2, 3]) thread.receive(event(s));
+  thread.receive(event(4, { from: shopper }));
+  thread.receive(event(5, { k: 'assigned', b: { name: 'Mei' } }));
+
+  thread.mark({ t: 'state', c: 'c1', what: 'read', v: 1, data: { ref: 'visitor:1', kind: 'shopper', upto: 1 } });
+
+  assert.equal(thread.unread(), 2);
+});

@@ -1,0 +1,23 @@
+// Presence in both directions: a person's own acts keep the sign-in alive (frames of the socket do not, on purpose), and a
+// sign-in that has ended takes everything that was on the screen with it.
+import { post } from '../core/calls.js';
+
+/** @import { Session } from '../core/session.js' */
+
+const STEP_MS = 5 * 60_000;
+const NOT_SIGNED_IN = 4401;
+
+/** @param {Session} session */
+export function keepPresent(session) {
+  let told = Date.now();
+  const act = () => {
+    if (Date.now() - told < STEP_MS) return;
+    told = Date.now();
+    post('/desk/here').catch(() => undefined); // the socket says soon enough when the sign-in has ended
+  };
+  for (const type of ['keydown', 'pointerdown']) document.addEventListener(type, act, { passive: true });
+  session.addEventListener('connection', () => {
+    const { phase, code } = session.connection;
+    if (phase === 'stopped' && code === NOT_SIGNED_IN) location.replace('/desk/sign-in?ended=1');
+  });
+}
