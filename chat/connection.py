@@ -20,7 +20,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from chat import audiences, bodies, protocol, rooms
-from chat.log import Ack, Draft
+from chat.drafts import Ack, Draft, Prepare
 from chat.marks import Reached
 from chat.outlet import Outlet, Send
 from chat.pace import Bucket
@@ -28,7 +28,7 @@ from chat.protocol import Close, Cursor
 from chat.reader import Reader
 from core import clock, hub, ledger
 from core.database import OutcomeUnknown, Transaction
-from core.identity import permissions
+from core.identity import codes, permissions
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
 from core.masking import find_cards, mask_cards
@@ -196,8 +196,14 @@ class Connection:
             body=body,
             after=frame.after,
             seen=frame.seen if self.caller.is_staff else None,
-            prepare=self.chat.claiming(frame.c, self.caller) if frame.k == "media" else None,
+            prepare=self._preparing(frame, body),
         ), masked
+
+    def _preparing(self, frame: protocol.Send, body: dict[str, Any]) -> Prepare | None:  # Any: JSON values
+        """What must be done to the body inside the message's own transaction."""
+        if frame.k == "media":
+            return self.chat.claiming(frame.c, self.caller)
+        return self.chat.hiding_codes if codes.may_hold_code(body.get("text", "")) else None
 
     def _settled(self, c: str, m: str, masked: int, future: "asyncio.Future[Ack]") -> None:
         """The log has answered."""

@@ -23,7 +23,7 @@ from core import clock, ledger
 from core.database import Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
-from core.refusals import Invalid, NotAllowed, Refusal
+from core.refusals import Invalid, NotAllowed, NotFound, Refusal
 
 MOST_EMPTY_PAGES = 3
 
@@ -121,8 +121,20 @@ class Reader:
             raise Invalid("too_many_open", "Too many conversations are open at once.")
         purpose = purpose_named(self._caller, cursor.purpose)
         async with self._chat.entering(conversation_id) as room:  # before the read, so that no hint is missed
-            opened = await self._open(conversation_id, purpose)
+            try:
+                opened = await self._open_in(room, purpose)
+            except NotFound:
+                self.leave(conversation_id)
+                raise
             self._let_in(room, opened, cursor, purpose)
+
+    async def _open_in(self, room: Room, purpose: Purpose | None) -> Opened:
+        """Ask again when the conversation changed hands while we asked: the answer may be from before."""
+        while True:
+            handovers = room.handovers
+            opened = await self._open(room.id, purpose)
+            if room.handovers == handovers:
+                return opened
 
     def _let_in(self, room: Room, opened: Opened, cursor: Cursor, purpose: Purpose | None) -> None:
         room.begin(opened.row)

@@ -87,6 +87,7 @@ class Room:
         self.epoch = ""
         self.known = 0
         self.at_the_door = 0
+        self.handovers = 0
         self.watchers: set[Watcher] = set()
         self.seen: set[str] = set()
         self._rings: dict[Audience, Ring] = {}

@@ -16,9 +16,11 @@ from pydantic import ValidationError
 from rich.console import Console
 
 from core import logs
+from core.policy import PolicyFault
 from core.refusals import Refusal
 from core.report import Report
 from core.settings import Settings
+from core.vault import StartRefused
 from support import control
 from support.commands import COMMANDS
 from support.house import opened
@@ -44,6 +46,8 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 
+NOT_OPENED = (Refusal, StartRefused, PolicyFault)
+
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON lines for a program to read.")]
 errors = Console(stderr=True)
 
@@ -59,8 +63,8 @@ def serve(
     logs.set_up()
     try:
         server.serve(settings, greeting.of(settings, with_demo=demo))
-    except Refusal as refusal:
-        _fail(refusal)
+    except NOT_OPENED as refused:
+        _fail(refused)
 
 
 @app.command()
@@ -87,8 +91,8 @@ def migrate() -> None:
         database.open()
         came_from = migrating.migrate(database)
         database.close()
-    except Refusal as refusal:
-        _fail(refusal)
+    except NOT_OPENED as refused:
+        _fail(refused)
     typer.echo(f"The schema is current (it was at {came_from or 'nothing'}).")
 
 
@@ -207,8 +211,8 @@ async def _carry_out(settings: Settings, name: str, arguments: Mapping[str, Any]
 def _run(work: Any) -> int:  # Any: a coroutine of an exit code or of nothing
     try:
         return asyncio.run(work) or 0
-    except Refusal as refusal:
-        _fail(refusal)
+    except NOT_OPENED as refused:
+        _fail(refused)
     except KeyboardInterrupt:
         return 130
 
@@ -218,8 +222,9 @@ def _finish(code: int) -> None:
         raise typer.Exit(code)
 
 
-def _fail(refusal: Refusal) -> NoReturn:
-    errors.print(f"[red]{refusal.sentence}[/red]", highlight=False, soft_wrap=True)
+def _fail(refused: Exception) -> NoReturn:
+    sentence = refused.sentence if isinstance(refused, Refusal) else str(refused)
+    errors.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(1)
 
 

@@ -4,10 +4,13 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from sqlmodel import SQLModel
+
 from chat.rooms import Chat
 from core import policy
 from core.database import Database
-from core.holdings import Holding
+from core.holdings import Holding, check
+from core.holdings_of_core import IMPERSONAL
 from core.hub import LocalHub
 from core.limits import Limits
 from core.services import Core
@@ -45,7 +48,9 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
             limits = Limits.open(settings)
             core = Core(settings, database, vault, rules, LocalHub(), limits)
             media = Media(core, LocalBlobs.open(settings))
-            yield House(core, media, Chat(core, media), holdings.every(core, media))
+            kept = holdings.every(core, media)
+            check(kept, SQLModel.metadata, IMPERSONAL, rules)
+            yield House(core, media, Chat(core, media), kept)
             await limits.close()
         finally:
             vault.close()

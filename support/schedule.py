@@ -1,12 +1,11 @@
 """The schedule: which jobs there are and which come again by themselves."""
 
-from collections.abc import Mapping
-
 import structlog
 
 from core import clock, mail
 from core.identity import tidying
 from core.jobs import Handler, Job
+from core.policy import Policy
 from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
@@ -19,12 +18,15 @@ RETENTION = "privacy.retention"
 CHECKPOINT = "ledger.checkpoint"
 MEDIA = "media.sweep"
 
-EVERY: Mapping[str, int] = {
-    tidying.JOB: tidying.EVERY_MS,
-    MEDIA: clock.HOUR,
-    CHECKPOINT: clock.HOUR,
-    RETENTION: clock.DAY,
-}
+
+def every(policy: Policy) -> dict[str, int]:
+    """Which jobs come again, with their period in milliseconds."""
+    return {
+        tidying.JOB: tidying.EVERY_MS,
+        MEDIA: clock.HOUR,
+        CHECKPOINT: clock.HOUR,
+        RETENTION: policy.span_ms("sweep"),
+    }
 
 
 def handlers(house: House) -> dict[str, Handler]:

@@ -8,14 +8,14 @@ from collections.abc import AsyncIterator
 from core.jobs import Runner
 from core.settings import Settings
 from support.house import House, opened
-from support.schedule import EVERY, handlers
+from support.schedule import every, handlers
 
 
 @contextlib.asynccontextmanager
 async def working(house: House) -> AsyncIterator[None]:
     """Run jobs while the block runs."""
     stop = asyncio.Event()
-    task = asyncio.create_task(Runner(house.core, handlers(house), EVERY).run_forever(stop))
+    task = asyncio.create_task(Runner(house.core, handlers(house), every(house.core.policy)).run_forever(stop))
     try:
         yield
     finally:

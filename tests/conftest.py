@@ -5,15 +5,27 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+import pytest_asyncio
 from sqlmodel import SQLModel
 
+from core import policy
 from core.clauses import NUMBERS
 from core.database import Database
+from core.hub import LocalHub
+from core.limits import Limits
+from core.services import Core
+from core.settings import Settings
+from core.vault.keystore import Vault
+from media.blobs import LocalBlobs
+from media.uploads import Media
+from support import tables
+
+assert tables.ALL, "every table of the house is made in every test's database"
 
 ROOT = Path(__file__).resolve().parent.parent
 POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
@@ -73,7 +85,7 @@ def postgres_url(postgres_server: str) -> Iterator[str]:
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
     """The URL of a SQLite file of this test's own."""
-    return f"sqlite:///{tmp_path / 'data.db'}"
+    return f"sqlite:///{tmp_path / 'var' / 'data.db'}"
 
 
 @pytest.fixture
@@ -85,6 +97,29 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     opened.create_all(SQLModel.metadata)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A development machine without a mail relay, so letters are kept; everything lies in the test's own folder."""
+    return Settings(data=tmp_path / "var", public_url="http://localhost:8000")
+
+
+@pytest_asyncio.fixture
+async def core(settings: Settings, database: Database) -> AsyncIterator[Core]:
+    """Everything `core/` offers, on a real database and a real keystore."""
+    settings.data.mkdir(exist_ok=True)
+    vault = Vault.open(settings)
+    limits = Limits.open(settings)
+    yield Core(settings, database, vault, policy.load(settings.policy), LocalHub(), limits)
+    await limits.close()
+    vault.close()
+
+
+@pytest.fixture
+def media(core: Core) -> Media:
+    """The media room, with its files in the test's own folder."""
+    return Media(core, LocalBlobs.open(core.settings))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -25,6 +25,8 @@ async def import_orders(house: House, report: Report, arguments: Mapping[str, An
         currency=arguments.get("currency"),
         now=clock.now(),
     )
+    if not tally.total:
+        report.line("There are no orders in these files.")
     headers = ("new", "changed", "unchanged", "left out")
     report.table(headers, [[str(count) for count in (tally.added, tally.changed, tally.unchanged, tally.rejected)]])
     return _exit_code(tally)

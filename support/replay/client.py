@@ -107,6 +107,11 @@ class Client:
             await self.until(partial(view.reaches, first, view.last))
         return view.events
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server has welcomed us and nothing has ended that since."""
+        return self._socket is not None
+
     async def drop(self) -> None:
         """Lose the connection as a dying network does: without a word."""
         if self._socket is not None:

@@ -109,18 +109,19 @@ def _cut(found: Sequence[Script], limit: int | None, *, is_staffed: bool) -> lis
 
 def _tell(report: Report, performance: Performance) -> None:
     result = performance.result()
-    headers = ("messages", "acked", "dup acks", "deliveries", "reconnects", "ack p50 ms", "ack p99 ms", "violations")
-    counts = (
-        result.sent,
-        result.acked,
-        result.duplicate_acks,
-        result.deliveries,
-        result.reconnects,
-        result.ack_p50_ms,
-        result.ack_p99_ms,
-        len(performance.violations),
+    report.table(
+        ("measure", "value"),
+        [
+            ["messages", str(result.sent)],
+            ["acknowledged", str(result.acked)],
+            ["acknowledged again", str(result.duplicate_acks)],
+            ["deliveries", str(result.deliveries)],
+            ["reconnections", str(result.reconnects)],
+            ["acknowledged after, median ms", str(result.ack_p50_ms)],
+            ["acknowledged after, 99 % ms", str(result.ack_p99_ms)],
+            ["broken promises", str(len(performance.violations))],
+        ],
     )
-    report.table(headers, [[str(number) for number in counts]])
     for name, code in performance.broken_off.items():
         report.line(f"{name} ended early: the server answered {code}.")
     if performance.violations:

@@ -54,7 +54,7 @@ class Crowd:
                 await shoppers[number].watch(conversation)
                 await agents[number % len(agents)].watch(conversation)
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._strike(trouble, strikes))
+                group.create_task(self._strike(trouble, strikes, [*shoppers, *agents]))
                 for number, (_, conversation) in enumerate(self.guests):
                     group.create_task(self._speak(shoppers[number], conversation, number))
                     group.create_task(self._answer(agents[number % len(agents)], conversation))
@@ -92,11 +92,14 @@ class Crowd:
             await asyncio.wait_for(asyncio.gather(note.done, answer.done), PATIENCE_S)
             self._count(2)
 
-    async def _strike(self, trouble: Trouble, strikes: Sequence[int]) -> None:
+    async def _strike(self, trouble: Trouble, strikes: Sequence[int], clients: Sequence[Client]) -> None:
+        """Each time it hits everybody: the next one waits until all are back."""
         for at in strikes:
             while self.acked < at:
                 await asyncio.wait_for(self.progress.wait(), PATIENCE_S)
             await trouble()
+            for client in clients:
+                await _until_connected(client)
 
     def _count(self, acked: int) -> None:
         self.acked += acked
@@ -114,3 +117,7 @@ class Crowd:
 
 async def _until_said(client: Client, conversation: str, count: int) -> None:
     await client.until(lambda: client.views[conversation].said() >= count, limit_s=PATIENCE_S)
+
+
+async def _until_connected(client: Client) -> None:
+    await client.until(lambda: client.is_connected, limit_s=PATIENCE_S)

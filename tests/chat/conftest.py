@@ -1,29 +1,18 @@
 """A core on a real database and a real vault, and the people of a small shop."""
 
 import uuid
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from chat import conversations, log
 from chat.log import Ack, Draft
 from chat.models import Conversation
-from core import ids, ledger, mail, policy
-from core.database import Database
-from core.hub import LocalHub
-from core.identity import models as identity
+from core import ids
 from core.identity.callers import Caller, Role
-from core.limits import Limits
 from core.services import Core
 from core.settings import Settings
-from core.vault.keystore import Vault
-from media.blobs import LocalBlobs
-from media.uploads import Media
-
-TABLES_MADE_WITH_OURS = (identity, ledger, mail)
 
 NOW = 1_795_500_000_000  # 24 November 2026
 
@@ -32,23 +21,6 @@ NOW = 1_795_500_000_000  # 24 November 2026
 def settings(tmp_path: Path) -> Settings:
     """A development machine; people here may write as fast as they like."""
     return Settings(data=tmp_path / "var", public_url="http://localhost:8000", message_rate=1_000, message_burst=1_000)
-
-
-@pytest_asyncio.fixture
-async def core(settings: Settings, database: Database) -> AsyncIterator[Core]:
-    """Everything `core/` offers."""
-    settings.data.mkdir(parents=True)
-    vault = Vault.open(settings)
-    limits = Limits.open(settings)
-    yield Core(settings, database, vault, policy.load(settings.policy), LocalHub(), limits)
-    await limits.close()
-    vault.close()
-
-
-@pytest.fixture
-def media(core: Core, settings: Settings) -> Media:
-    """The media room, with its files in the test's own folder."""
-    return Media(core, LocalBlobs.open(settings))
 
 
 def visitor() -> Caller:

@@ -1,6 +1,7 @@
 """The socket of a real server: two shoppers, agents, and everything that can go wrong between them."""
 
 import asyncio
+import re
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,9 +14,10 @@ from chat import conversations, log, protocol
 from chat.audiences import Audience
 from chat.log import Span
 from chat.protocol import Ack, Close, Err, Ev, Gone, Page, Pong, Reset, State, SubOk, TypingNow
-from core import clock
+from core import clock, mail
 from core.database import Transaction
 from core.hub import SIGN_OUT, hint
+from core.identity import codes
 from core.identity.callers import Caller, Role
 from core.ledger import ENTRY
 from core.services import Core
@@ -277,6 +279,27 @@ async def test_a_card_number_is_masked_before_it_is_stored_and_its_sender_told(h
     assert ack.masked == 1
     assert "4242 4242" not in events[1].body["text"]
     assert events[1].body["text"].startswith("My card is **** 4242")
+
+
+@pytest.mark.clause("2(2)")
+async def test_a_sign_in_code_that_is_live_never_reaches_the_log(house: House) -> None:
+    core = house.core
+    asker = codes.Asker(network="203.0.113.0/24", challenge=None, device="", locale="en")
+    await codes.request(core, "amy@example.com", asker, codes.CodePurpose.LOGIN, now=clock.now())
+    letters = await core.database.read(mail.kept, core, now=clock.now())
+    code = re.search(r"\b\d{4} ?\d{4}\b", letters[0].text)
+    amy = await house.guest()
+    chat = await house.conversation(amy)
+    assert code is not None
+
+    async with house.connect(amy, subs={chat.id: {}}) as hers:
+        await hers.send(chat, f"The man on the phone wants {code[0]}, order 12345678")
+        await hers.until(Ack)
+
+    row = await core.database.read(conversations.get, chat.id, now=clock.now())
+    events = await core.database.read(log.read, core, row, Audience.STAFF, Span(50))
+    assert code[0] not in events[1].body["text"]
+    assert events[1].body["text"].endswith("order 12345678")
 
 
 @pytest.mark.parametrize(

@@ -1,39 +1,26 @@
 """Work is done at least once, by one worker at a time, and its effect stands exactly once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-import pytest_asyncio
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select, update
 
-from core import jobs, ledger, policy
+from core import jobs
 from core.clock import HOUR, MINUTE, SECOND
 from core.database import Database, Transaction
-from core.hub import LocalHub
 from core.jobs import JOB, Job, LeaseLost, Runner
-from core.limits import Limits
 from core.refusals import Invalid
 from core.services import Core
-from core.settings import Settings
-from core.vault.keystore import Vault
 
 NOW = 1_795_500_000_000
-TABLES_MADE_WITH_OURS = (ledger,)
 METADATA = MetaData()
 EFFECT = Table("job_effect_under_test", METADATA, Column("id", Integer, primary_key=True), Column("job", String))
 
 
-@pytest_asyncio.fixture
-async def core(tmp_path: Path, database: Database) -> AsyncIterator[Core]:
+@pytest.fixture(autouse=True)
+def effects_are_counted(database: Database) -> None:
+    """A table of this test's own, for what the jobs do."""
     database.create_all(METADATA)
-    settings = Settings(data=tmp_path / "var")
-    vault = Vault.open(settings)
-    limits = Limits.open(settings)
-    yield Core(settings, database, vault, policy.load(settings.policy), LocalHub(), limits)
-    await limits.close()
-    vault.close()
 
 
 def queue(core: Core, kind: str = "greet", count: int = 1, *, run_ms: int = NOW) -> None:

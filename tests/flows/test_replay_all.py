@@ -8,10 +8,9 @@ import pytest
 
 from chat.protocol import Ev
 from support.replay import scripts
-from support.replay.commands import staff_of
-from support.replay.doors import enter_as_staff
 from support.replay.player import Performance, Stage, play
 from support.replay.scripts import Script
+from tests.agents import signed_in
 from tests.site import Site
 
 TURNS = 1_000
@@ -27,9 +26,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 async def replayed(site: Site, chosen: list[Script], *, is_staffed: bool) -> Performance:
-    staff = await staff_of(site.data) if is_staffed else []
-    agents = [await enter_as_staff(site.url, each) for each in staff]
-    assert bool(agents) is is_staffed
+    agents = await signed_in(site) if is_staffed else ()
     return await play(Stage(site.url, agents, at_once=20), chosen)
 
 

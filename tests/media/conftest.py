@@ -1,19 +1,14 @@
 """A media room on a real vault, a real database and real files."""
 
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from core import ids, policy
-from core.database import Database
-from core.hub import LocalHub
-from core.limits import Limits
+from core import ids
 from core.services import Core
-from core.settings import Settings
 from core.vault.keys import DataKey
-from core.vault.keystore import Vault
 from media.blobs import LocalBlobs
 from media.intake import Allowance
 from media.models import Attachment
@@ -55,20 +50,6 @@ async def pieces(content: bytes, size: int = 10_000) -> AsyncGenerator[bytes, No
 def uploads(shared_data: Path) -> Path:
     """Real and hostile pictures."""
     return shared_data / "uploads"
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """A shop of this test's own."""
-    return Settings(data=tmp_path / "var", keys=f"file:{tmp_path / 'keys' / 'kek.d'}")
-
-
-@pytest.fixture
-def core(database: Database, settings: Settings) -> Iterator[Core]:
-    """The services below media."""
-    vault = Vault.open(settings)
-    yield Core(settings, database, vault, policy.load(settings.policy), LocalHub(), Limits.open(settings))
-    vault.close()
 
 
 Make = Callable[..., Media]

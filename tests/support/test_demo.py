@@ -96,7 +96,15 @@ def test_the_demo_staff_have_signed_the_agreement(shop: Core) -> None:
 
 
 async def test_there_is_no_demo_shop_in_production(core: Core, tmp_path: Path) -> None:
-    production = dataclasses.replace(core, settings=Settings(mode="production", data=tmp_path / "var"))
+    settings = Settings(
+        mode="production",
+        data=tmp_path / "var",
+        shop_name="A real shop",
+        controller_name="A real shop Ltd.",
+        contact_email="privacy@example.org",
+        public_url="https://chat.example.org",
+    )
+    production = dataclasses.replace(core, settings=settings)
 
     with pytest.raises(NotAllowed):
         await demo.load(production, now=NOW)

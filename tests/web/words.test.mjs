@@ -28,12 +28,12 @@ test('a missing word shows its key and a missing value its hole', () => {
 test('days, amounts and sizes are written in the language of the page', () => {
   const at = Date.UTC(2026, 10, 20, 4);
   use({}, 'en');
-  const english = [shortDay(at), day(at), money('1280', 'TWD'), money('47.5', 'USD'), size(31_000_000), percent(0.64)];
+  const english = [shortDay(at), day(at), money('1280', 'TWD'), money('47.5', 'EUR'), size(31_000_000), percent(0.64)];
   use({}, 'zh-Hant');
   const chinese = [shortDay(at), day(at), money('1280', 'TWD')];
 
-  assert.deepEqual(english, ['20 Nov', '20 November 2026', 'NT$1,280', '$47.50', '31 MB', '64%']);
-  assert.deepEqual(chinese, ['11月20日', '2026年11月20日', '$1,280']);
+  assert.deepEqual(english, ['20 Nov', '20 November 2026', 'NT$1,280', '€47.50', '31 MB', '64%']);
+  assert.deepEqual(chinese, ['11月20日', '2026年11月20日', 'NT$1,280']);
   assert.equal(countdown(47_200), '0:48');
 });
 

@@ -2,7 +2,7 @@
 import { html, nothing } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
 import { clock, dayKey, shortDay } from '../core/format.js';
-import { has, t } from '../core/i18n.js';
+import { t } from '../core/i18n.js';
 import { waiting } from './cards.js';
 import { Pane } from './pane.js';
 
@@ -84,17 +84,25 @@ export class DeskInbox extends Pane {
   /** @param {Card} card */
   #waiting(card) {
     const wait = waiting(card, this.desk.now());
-    if (wait) return html`<span class="tag ${wait.level}">${wait.minutes ? t('waiting', { n: wait.minutes }) : t('waiting_new')}</span>`;
-    return !card.assignee && card.state === 'open' ? html`<span class="tag">${t('new')}</span>` : nothing;
+    if (wait) return html`<span class="tag ${wait.level}">${duration(wait.minutes)}</span>`;
+    return !card.assignee && card.state === 'open' && card.last?.from !== 'agent' ? html`<span class="tag">${t('new')}</span>` : nothing;
   }
 }
 
 /** The last line, and who said it. @param {Card} card */
 function preview({ last, topic }) {
   if (!last) return topic || t('kind_opened');
-  const text = last.kind === 'media' ? t('kind_media') : last.text || (has(`kind_${last.kind}`) ? t(`kind_${last.kind}`) : '');
+  const text = last.kind === 'media' ? t('kind_media') : last.text;
   if (last.kind === 'note') return t('note_said', { text });
   return last.from === 'agent' ? t('agent_said', { text }) : text;
+}
+
+/** @param {number} minutes */
+function duration(minutes) {
+  if (minutes < 1) return t('waiting_new');
+  if (minutes < 60) return t('waiting', { n: minutes });
+  if (minutes < 2 * 24 * 60) return t('waiting_hours', { n: Math.floor(minutes / 60) });
+  return t('waiting_days', { n: Math.floor(minutes / (24 * 60)) });
 }
 
 /** The time of today, the day of any other. @param {number} ts @param {number} now */

@@ -36,10 +36,12 @@ export const shortDay = (ms) => dates('short', { month: 'short', day: 'numeric' 
 export const dayKey = (ms) =>
   dates('key', { year: 'numeric', month: '2-digit', day: '2-digit', calendar: 'gregory', numberingSystem: 'latn' }).format(ms);
 
-/** NT$1,280; without cents where a currency is quoted without. @param {number | string} amount @param {string} currency */
+/** NT$1,280 in both languages, as the server writes it; without cents where a currency is quoted without. @param {number | string} amount @param {string} currency */
 export function money(amount, currency) {
-  const digits = ['TWD', 'JPY', 'KRW'].includes(currency) ? { minimumFractionDigits: 0, maximumFractionDigits: 0 } : {};
-  return new Intl.NumberFormat(lang(), { style: 'currency', currency, ...digits }).format(Number(amount));
+  const digits = ['TWD', 'JPY', 'KRW'].includes(currency) ? 0 : 2;
+  const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  if (currency === 'TWD') return `NT$${new Intl.NumberFormat('en', options).format(Number(amount))}`;
+  return new Intl.NumberFormat(place(), { style: 'currency', currency, ...options }).format(Number(amount));
 }
 
 /** 31 MB, 820 kB @param {number} bytes */

@@ -36,6 +36,8 @@ export class ChatLog extends Part {
   /** The newest number the reader had before her when she left the end. */
   #seen = 0;
   #isLoading = false;
+  /** Where the log stood: only a reader who goes up leaves the end, not a picture that grows below her. */
+  #top = 0;
   /** When each waiting message was first drawn. @type {Map<string, number>} */
   #since = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -160,7 +162,9 @@ export class ChatLog extends Part {
     const scroll = this.#scroll;
     if (!scroll) return;
     const isNear = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_PX;
-    if (isNear === this.#isPinned || this.#end !== null) return;
+    const wentUp = scroll.scrollTop < this.#top - 1;
+    this.#top = scroll.scrollTop;
+    if (isNear === this.#isPinned || this.#end !== null || (!isNear && !wentUp)) return;
     this.#isPinned = isNear;
     this.#seen = this.#thread?.cursor ?? 0;
     this.update();

@@ -85,7 +85,7 @@ class _Order(Struct):
 
 def recognises(records: Mapping[str, msgspec.Raw]) -> bool:
     """True for an object of orders; judged by its first record alone."""
-    return _first_has(records, b'"order_id"')
+    return _first_has(records, b'"order_id"') and _first_has(records, b'"items"')
 
 
 def recognises_users(records: Mapping[str, msgspec.Raw]) -> bool:

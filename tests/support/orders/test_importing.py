@@ -265,6 +265,17 @@ async def test_bad_records_of_a_json_file_are_left_out_one_by_one(
     assert [line.split(": ")[0] for line in report.lines] == [f"orders.json, record {n}" for n in (2, 3, 4)]
 
 
+async def test_a_payload_of_something_else_is_not_taken_for_orders(
+    core: Core, report: HeardReport, shared_data: Path
+) -> None:
+    files = [shared_data / "shopify" / name for name in ("refund.json", "customer.json", "draft_order.json")]
+
+    tally = await import_files(core, files, report, now=NOW)
+
+    assert tally == Tally(rejected=3)
+    assert all("not a file of orders" in line for line in report.lines)
+
+
 async def test_users_and_products_named_beside_the_orders_are_passed_over(
     core: Core, report: HeardReport, shared_data: Path
 ) -> None:
