@@ -1,7 +1,7 @@
 """A shop with its shopper's doors open, and browsers that keep cookies as real ones do."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -9,18 +9,14 @@ from typing import Any
 
 import httpx
 import pytest
-import pytest_asyncio
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from core import clock, ids, mail, policy
-from core.database import Database, Transaction
-from core.hub import LocalHub
+from core import clock, ids, mail
+from core.database import Transaction
 from core.identity import people
-from core.limits import Limits
 from core.services import Core
 from core.settings import Settings
-from core.vault.keystore import Vault
 from core.web import assets, csrf, edge, headers
 from media.blobs import LocalBlobs
 from media.uploads import Media
@@ -39,17 +35,6 @@ BUILT = ("shopper.js", "shopper.css", "page.css", "demo.js", "demo.css", "icons.
 def settings(tmp_path: Path) -> Settings:
     """A development machine whose shop frames the chat."""
     return Settings(data=tmp_path / "var", public_url="https://help.shop.test", allowed_frames=["https://shop.test"])
-
-
-@pytest_asyncio.fixture
-async def core(settings: Settings, database: Database) -> AsyncIterator[Core]:
-    """Everything `core/` offers."""
-    settings.data.mkdir(parents=True)
-    vault = Vault.open(settings)
-    limits = Limits.open(settings)
-    yield Core(settings, database, vault, policy.load(settings.policy), LocalHub(), limits)
-    await limits.close()
-    vault.close()
 
 
 @dataclass
