@@ -36,6 +36,10 @@ export class Talk {
   #stillness;
   #unread = 0;
   #title = document.title;
+  /** @type {() => void} */
+  #hasBegun = () => {};
+  /** @type {Promise<void>} */
+  #begun = new Promise((resolve) => (this.#hasBegun = resolve));
 
   /** @param {HTMLElement} page @param {Host | null} host */
   constructor(page, host) {
@@ -56,7 +60,8 @@ export class Talk {
     if (!me || !conversation) throw new Error('a conversation needs somebody');
     carry(standing.csrf);
     this.#conversation = conversation.id;
-    this.session = new Session({ as: 'shopper', me, csrf, outbox: await outboxOf(standing) });
+    const outbox = await outboxOf(standing);
+    this.session = new Session({ as: 'shopper', me, csrf, outbox });
     this.login.limits = limits;
     this.composer.conversation = conversation.id;
     this.tray.path = `/chat/conversations/${conversation.id}/media`;
@@ -65,6 +70,7 @@ export class Talk {
     this.#follow(this.session);
     this.log.thread = this.session.watch(conversation.id);
     this.session.start();
+    this.#hasBegun();
     if (me.proof !== 'guest') void this.orders.load();
   }
 
@@ -170,7 +176,7 @@ export class Talk {
   #send(text) {
     this.#isHeld = false;
     const { session } = this;
-    if (!session) return;
+    if (!session) return void this.#begun.then(() => this.#send(text)); // the outbox is still being opened
     const uploads = this.tray.take();
     for (const [place, { attachment, preview }] of uploads.entries()) {
       const isLast = place === uploads.length - 1;
