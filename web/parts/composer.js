@@ -38,13 +38,18 @@ export class Composer extends Part {
     this.addEventListener('dragleave', () => this.classList.remove('dropping'));
   }
 
-  /** Whose draft this is; changing it puts the old words away and brings the other ones back. @param {string} conversation */
+  /**
+   * Whose draft this is; changing it puts the old words away and brings the other ones back. What was typed before any
+   * conversation was named belongs to the first one that is.
+   * @param {string} conversation
+   */
   set conversation(conversation) {
     if (conversation === this.#conversation) return;
     const box = this.querySelector('textarea');
+    const early = this.#conversation ? '' : (box?.value ?? '');
     if (box) this.#drafts.set(this.#conversation, box.value);
     this.#conversation = conversation;
-    if (box) box.value = this.#drafts.get(conversation) ?? '';
+    if (box) box.value = early || (this.#drafts.get(conversation) ?? '');
     this.#count();
   }
 

@@ -53,7 +53,8 @@ export class Host {
     this.isShut = false;
     if (this.#isReady) this.#tell({ type: 'ready' });
     document.dispatchEvent(new Event('visibilitychange'));
-    const target = document.querySelector(matchMedia('(pointer: fine)').matches ? 'textarea, [type=submit]' : 'h1');
+    const mayWrite = matchMedia('(pointer: fine)').matches && document.querySelector('.shopper[data-view=chat]');
+    const target = document.querySelector(mayWrite ? 'chat-composer textarea' : 'h1');
     if (target instanceof HTMLElement) target.focus();
   }
 
