@@ -70,6 +70,15 @@ class Site:
             command, cwd=ROOT, env=self._environment, capture_output=True, text=True, input=stdin, check=False
         )
 
+    def status(self, path: str) -> int:
+        """How the server answers a plain GET."""
+        try:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code
+
     def output(self) -> str:
         """What the server has written so far."""
         return self.log.read_text(errors="replace")
