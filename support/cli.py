@@ -5,6 +5,7 @@ Exit codes: 0 done; 1 refused, with the reason; 2 used wrongly; 3 found somethin
 
 import asyncio
 import getpass
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -240,7 +241,8 @@ def _settings() -> Settings:
 
 
 def main() -> None:
-    """The entry point."""
+    """The entry point; whatever it writes is its own account's alone."""
+    os.umask(0o077)
     app()
 
 

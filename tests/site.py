@@ -67,7 +67,14 @@ class Site:
         """Run an `aftercare` command against this site's data."""
         command = [sys.executable, "-m", "support.cli", *words]
         return subprocess.run(
-            command, cwd=ROOT, env=self._environment, capture_output=True, text=True, input=stdin, check=False
+            command,
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            input=stdin,
+            check=False,
+            timeout=60,
         )
 
     def status(self, path: str) -> int:

@@ -87,6 +87,12 @@ class Client:
         await self._send_all([pending])
         return pending
 
+    async def show(self, conversation: str, attachment: str) -> int:
+        """Send an uploaded file and wait until the server has it. Raises: Refusing."""
+        pending = self.outbox.put(conversation, "media", {"attachment": attachment})
+        await self._send_all([pending])
+        return await pending.done
+
     async def until(self, holds: Callable[[], bool], *, limit_s: float = 60) -> None:
         """Wait until something about this client holds. Raises: TimeoutError, Refusing."""
         async with asyncio.timeout(limit_s):

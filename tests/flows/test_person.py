@@ -45,7 +45,7 @@ def readable(site: Site, *canaries: str) -> list[str]:
 
 
 async def talk(site: Site, emma: Browserless, shared_data: Path) -> tuple[str, dict[str, object]]:
-    """She proves her address, links nothing, writes, sends a picture; an agent answers and writes a note."""
+    """She proves her address, links an order, writes, sends a picture; an agent answers and writes a note."""
     agent = (await signed_in(site))[0]
     conversation = emma.start()
     code = emma.ask_for_code(EMAIL)
@@ -58,6 +58,7 @@ async def talk(site: Site, emma: Browserless, shared_data: Path) -> tuple[str, d
     async with Client(site.url, shopper) as hers, Client(site.url, agent) as theirs:
         await hers.watch(conversation)
         await hers.say(conversation, SECRET)
+        await hers.show(conversation, str(facts["id"]))
         await take(site.url, agent, conversation)
         await theirs.watch(conversation)
         await theirs.say(conversation, "We send you a new one.")

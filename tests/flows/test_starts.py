@@ -46,7 +46,7 @@ def test_a_key_that_others_can_read_is_refused(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.start()
     site.stop()
-    key = next(path for path in (site.data / "kek.d").iterdir() if path.is_file())
+    key = next((site.data / "kek.d").glob("*.key"))
     key.chmod(0o444)
 
     said = refused(site)
