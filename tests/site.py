@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.conftest import ROOT, free_port
 
 START_SECONDS = 60
+GREETED = "Stop with Ctrl+C."
 
 
 class Site:
@@ -34,6 +35,7 @@ class Site:
 
     def start(self) -> None:
         """Start and wait until it is ready; fails with the log when it does not get there."""
+        greeted = self._greetings() + 1
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=subprocess.STDOUT
@@ -43,10 +45,11 @@ class Site:
             assert self._process.poll() is None, f"the server ended:\n{self.output()}"
             try:
                 with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                    if answer.status == 200:
+                    if answer.status == 200 and self._greetings() >= greeted:
                         return
             except (urllib.error.URLError, ConnectionError, TimeoutError):
-                self._process_wait(0.1)
+                pass
+            self._process_wait(0.1)
         raise AssertionError(f"the server was not ready after {START_SECONDS} s:\n{self.output()}")
 
     @property
@@ -93,6 +96,10 @@ class Site:
     def files(self) -> list[Path]:
         """Every file that this site has written: its data and its log."""
         return [self.log, *(path for path in self.data.rglob("*") if path.is_file())]
+
+    def _greetings(self) -> int:
+        """How often it has said that it serves; the demo shop is loaded by then."""
+        return self.output().count(GREETED) if self.log.exists() else 0
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:

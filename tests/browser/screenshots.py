@@ -69,8 +69,9 @@ def take_console(site: Site, browser: Browser, folder: Path) -> None:
 def open_page(browser: Browser, size: str, scheme: str) -> Page:
     """A page of its own, so many pixels wide and high."""
     width, height = (int(part) for part in size.split("x"))
-    dark = "dark" if scheme == "dark" else "light"
-    return browser.new_context(viewport={"width": width, "height": height}, color_scheme=dark).new_page()
+    page = browser.new_context(viewport={"width": width, "height": height}).new_page()
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    return page
 
 
 if __name__ == "__main__":

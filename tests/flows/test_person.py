@@ -115,7 +115,7 @@ def rewritten(archive: Path, target: Path, entries: dict[str, bytes]) -> Path:
 
 def changed(archive: Path, target: Path) -> Path:
     entries = read_all(archive)
-    name = next(name for name in entries if name.endswith(".jsonl"))
+    name = next(name for name, content in entries.items() if b"heron" in content)
     return rewritten(archive, target, entries | {name: entries[name].replace(b"heron", b"raven")})
 
 
