@@ -13,6 +13,7 @@ Boundary. Outcomes are handed back and announcements made after the commit, with
 import asyncio
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -73,7 +74,7 @@ class Transaction:
             self._session = None
 
 
-class Work:
+class Work(ABC):
     """One queued transaction; subclasses know how to hand back its outcome."""
 
     def __init__(self, run: Callable[[Transaction], Any]) -> None:  # Any: the result's type is the caller's
@@ -82,8 +83,9 @@ class Work:
         self.result: Any = None
         self.error: BaseException | None = None
 
+    @abstractmethod
     def settle(self) -> None:
-        raise NotImplementedError
+        """Announce, if it stands, and hand the outcome back."""
 
 
 class AsyncWork(Work):
