@@ -16,7 +16,8 @@ run: $(VENV)/.run web/dist/manifest.json ## Install what is missing and serve th
 	@$(BIN)/aftercare serve --demo
 
 test: $(VENV)/.dev web/dist/manifest.json $(VENV)/.services ## Run the whole suite (installs what the tests need)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --ignore tests/browser
+	@$(BIN)/python -m pytest tests/browser
 	@cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent test
 
 check: $(VENV)/.dev web/dist/manifest.json ## Lint, types, import rules, audit
