@@ -54,6 +54,7 @@ def _set_pragmas(connection: Any, profile: Profile, *, writes: bool) -> None:  #
         cursor.execute("PRAGMA wal_autocheckpoint=0")  # one checkpointing connection: the writer's
         cursor.close()
         return
+    cursor.execute("PRAGMA temp_store=MEMORY")  # a rewriting must not leave a copy in a temporary file
     word, number = profile.synchronous
     cursor.execute(f"PRAGMA journal_mode={profile.journal}")
     cursor.execute(f"PRAGMA synchronous={word}")

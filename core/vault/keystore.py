@@ -90,9 +90,14 @@ class Vault:
         self._held.evict([dek_id])
 
     async def destroy(self, dek_ids: Sequence[int], *, reason: str) -> int:
-        """Delete data keys for ever, leaving tombstones; return how many there were. `reason` is a code, not a text."""
+        """Delete data keys for ever, leaving tombstones; return how many there were. `reason` is a code, not a text.
+
+        When this returns no byte of them is left in the keystore's file.
+        """
         destroyed = await self._database.write(rows.destroy, dek_ids, reason, now=clock.now())
         self._held.evict(dek_ids)
+        if destroyed:
+            await self._database.scrub()
         return destroyed
 
     def evict(self, dek_ids: Sequence[int]) -> None:

@@ -1,10 +1,11 @@
 """A transaction stands whole or not at all, and nobody hears of it before it stands."""
 
 import asyncio
+import random
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, insert, select, text
 
 from core.database import KEYSTORE, Database, Transaction, insert_ignore
 from core.refusals import Invalid, Unavailable
@@ -149,3 +150,39 @@ def test_the_keystore_overwrites_what_it_deletes(tmp_path: Path) -> None:
 
     database.close()
     assert found == {"journal_mode": "delete", "synchronous": 3, "secure_delete": 1, "foreign_keys": 1}
+
+
+@pytest.mark.clause("5(1)3")
+async def test_what_a_split_page_left_behind_of_deleted_rows_is_gone_after_a_scrub(tmp_path: Path) -> None:
+    """SQLite copies rows when it splits a page; `secure_delete` overwrites a deleted row only where it last stood."""
+    file = tmp_path / "keys.db"
+    database = Database(f"sqlite:///{file}", profile=KEYSTORE)
+    database.open()
+    secrets = next(left for seed in range(500) if (left := _left_behind(database, file, seed)))
+
+    await database.scrub()
+
+    assert not [secret for secret in secrets if secret in file.read_bytes()]
+    database.close()
+
+
+def _left_behind(database: Database, file: Path, seed: int) -> list[bytes]:
+    """Insert 200 rows in random order and delete half of them; which of those does the file still hold?"""
+    chance = random.Random(seed)
+    rows = [{"id": chance.getrandbits(63), "secret": chance.randbytes(60)} for _ in range(200)]
+    doomed = rows[50:150]
+
+    def fill(tx: Transaction) -> None:
+        tx.execute(text("DROP TABLE IF EXISTS secrets"))
+        tx.execute(text("CREATE TABLE secrets (id BIGINT PRIMARY KEY, scope TEXT, secret BLOB)"))
+        for row in rows:
+            tx.execute(text("INSERT INTO secrets VALUES (:id, :scope, :secret)"), row | {"scope": 72 * "a"})
+
+    def empty(tx: Transaction) -> None:
+        ids = [row["id"] for row in doomed]
+        tx.execute(text("DELETE FROM secrets WHERE id IN :ids").bindparams(bindparam("ids", ids, expanding=True)))
+
+    database.write_now(fill)
+    database.write_now(empty)
+    held = file.read_bytes()
+    return [secret for row in doomed if isinstance(secret := row["secret"], bytes) and secret in held]
