@@ -14,7 +14,6 @@ import struct
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,6 +47,7 @@ from core.vault.keystore import Vault
 from core.web import csrf
 from media.blobs import LocalBlobs
 from media.uploads import Media
+from support.replay.outbox import client_id
 
 ROOMS = 40
 AGENTS = 4
@@ -254,7 +254,7 @@ class Seated(asyncio.Protocol):
     def write_messages(self, count: int) -> None:
         """Send this many more messages."""
         for _ in range(count):
-            name = uuid.uuid4().hex
+            name = client_id().replace("-", "")
             self._sent[name.encode()] = time.perf_counter()
             frame = f'{{"t":"send","c":"{self.seat.writes_to}","m":"{name}","k":"message","b":{{"text":"{TEXT}"}}}}'
             self._write(frame.encode())

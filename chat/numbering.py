@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import astuple
 from sqlalchemy import Row, select
 
 from chat import sealing, statements
@@ -14,8 +15,8 @@ from chat.audiences import STAFF_ONLY_KINDS, Event
 from chat.drafts import Ack, DifferentPayload, Draft, OutOfOrder, Stale, Top
 from chat.models import Conversation
 from chat.state import State, fold
-from chat.statements import CONVERSATION, EVENT, Known, Name
-from core.database import Transaction, row_lock
+from chat.statements import EVENT, Known, Name
+from core.database import Transaction
 from core.identity import permissions
 from core.identity.permissions import Operation, Resource
 from core.refusals import NotFound, Refusal
@@ -31,7 +32,8 @@ class _Open:
     key: DataKey
     state: State
     link: bytes
-    check_value: str
+    payload_key: bytes
+    allowed: dict[tuple[int, Operation], bool] = field(default_factory=dict)
 
     @property
     def is_changed(self) -> bool:
@@ -47,13 +49,12 @@ class Batch:
     now: int
     opened: dict[str, _Open | Refusal] = field(default_factory=dict)
     known: dict[Name, Known] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)  # Any: column values
+    rows: list[tuple[object, ...]] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
     def lock(self, conversation_ids: set[str]) -> None:
         """Take the conversations' rows in the order of their ids, so that two batches cannot wait for each other."""
-        statement = select(CONVERSATION).where(CONVERSATION.c.id.in_(conversation_ids)).order_by(CONVERSATION.c.id)
-        for row in self.tx.execute(row_lock(self.tx, statement)):
+        for row in statements.locked(self.tx, conversation_ids):
             if row.expires_ms > self.now:
                 self.opened[row.id] = self._open(row)
 
@@ -62,7 +63,7 @@ class Batch:
             key = sealing.key_of(self.core.vault, row)
         except Refusal as refusal:
             return refusal
-        return _Open(row, key, state_of(row), row.chain_hash, key.check_value().hex())
+        return _Open(row, key, state_of(row), row.chain_hash, sealing.payload_key(self.core.vault, key))
 
     def look_up(self, drafts: Sequence[Draft]) -> None:
         """After the lock: what the log holds of the drafts' ids and of the ids they follow."""
@@ -92,9 +93,9 @@ class Batch:
         conversation = self.opened.get(draft.conversation)
         if isinstance(conversation, Refusal):
             raise conversation
-        if conversation is None or not _may_append(draft, conversation.row):
+        if conversation is None or not _may_append(draft, conversation):
             raise NotFound
-        hashed = sealing.payload_hash(self.core.vault, conversation.check_value, draft.kind, draft.body)
+        hashed = sealing.payload_hash(conversation.payload_key, draft.kind, draft.body)
         stored = self._stored(draft, draft.client_id)
         if stored is not None:
             if stored.payload_hash not in (hashed, b""):  # an erased event keeps its id and forgets its hash
@@ -146,18 +147,13 @@ class Batch:
         if not changed:
             return []
         statements.insert_all(self.tx, self.rows)
-        self.tx.execute(statements.ADVANCE, [self._advance(each) for each in changed])
+        statements.advance(self.tx, [self._advance(each) for each in changed])
         return [Top(each.row.id, each.state.last_seq, each.row.version + 1) for each in changed]
 
-    def _advance(self, conversation: _Open) -> dict[str, Any]:  # Any: column values
-        state = conversation.state
-        return {
-            "the_id": conversation.row.id,
-            "new_version": conversation.row.version + 1,
-            "new_chain_hash": conversation.link,
-            "new_expires_ms": self.core.policy.expires_ms(state.retention_class, state.last_event_ms),
-            **{f"new_{name}": getattr(state, name) for name in _STATE},
-        }
+    def _advance(self, conversation: _Open) -> tuple[object, ...]:
+        row, state = conversation.row, conversation.state
+        expires_ms = self.core.policy.expires_ms(state.retention_class, state.last_event_ms)
+        return *astuple(state), row.version + 1, conversation.link, expires_ms, row.id
 
 
 _OPERATIONS = {
@@ -172,9 +168,14 @@ _OPERATIONS = {
 }
 
 
-def _may_append(draft: Draft, row: Row[Any]) -> bool:  # Any: a row of the whole table
-    """Asked again for every draft, on the locked row: rights may have ended since the conversation was opened."""
-    return permissions.can(draft.sender, _OPERATIONS.get(draft.kind, Operation.ANSWER), resource(row))
+def _may_append(draft: Draft, conversation: _Open) -> bool:
+    """Asked again in every batch, on the locked row: rights may have ended since the conversation was opened."""
+    operation = _OPERATIONS.get(draft.kind, Operation.ANSWER)
+    asked = (id(draft.sender), operation)
+    if (allowed := conversation.allowed.get(asked)) is None:
+        allowed = permissions.can(draft.sender, operation, resource(conversation.row))
+        conversation.allowed[asked] = allowed
+    return allowed
 
 
 def resource(row: Conversation | Row[Any]) -> Resource:  # Any: a row of the whole table

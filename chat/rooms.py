@@ -185,10 +185,12 @@ class Chat:
 
     def _announce(self, events: Sequence[Event], tops: Sequence[Top]) -> None:
         """After a commit of this process: its rooms take the events as they are, everyone else gets hints."""
-        for top in tops:
-            room = self.rooms.get(top.conversation_id)
-            if room is not None:
-                room.offer([event for event in events if event.conversation_id == top.conversation_id])
+        fresh: dict[str, list[Event]] = {}
+        for event in events:
+            if event.conversation_id in self.rooms:
+                fresh.setdefault(event.conversation_id, []).append(event)
+        for conversation_id, following in fresh.items():
+            self.rooms[conversation_id].offer(following)
         log.announce_hints(self.core, tops)
 
     def _hear(self, channel: str, packed: bytes) -> None:

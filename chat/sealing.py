@@ -11,6 +11,7 @@ Boundary. Pure but for the vault's keys: no transaction is opened here.
 """
 
 import hashlib
+import hmac
 from collections.abc import Iterable
 from typing import Any
 
@@ -119,11 +120,14 @@ def _opened(closed: Event, name: str, body: dict[str, Any]) -> Event:
     )
 
 
-def payload_hash(vault: Vault, check_value: str, kind: str, body: dict[str, Any]) -> bytes:
-    """What tells a retry from another message under the same id; worthless once the key of that check value is
-    destroyed."""
-    digest = hashlib.sha256(_encoder.encode([kind, body])).hexdigest()
-    return vault.lookup("payload", f"{check_value}:{digest}")
+def payload_key(vault: Vault, key: DataKey) -> bytes:
+    """What the payloads of one conversation are hashed with; it cannot be made again once its key is destroyed."""
+    return vault.lookup("payload", key.check_value().hex())
+
+
+def payload_hash(key: bytes, kind: str, body: dict[str, Any]) -> bytes:
+    """What tells a retry from another message under the same id; `key` is the conversation's `payload_key`."""
+    return hmac.digest(key, _encoder.encode([kind, body]), "sha256")
 
 
 def first_broken(tenant: str, conversation_id: str, rows: Iterable[EventRow | Row[Any]]) -> int | None:

@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Sequence
 from functools import cache
+from itertools import chain
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Dialect, Table, bindparam, insert, text, update
+from sqlalchemy import Row, Table, text
 
 from chat.audiences import Event
 from chat.models import Conversation, EventRow, OrderLink, ReadMark
@@ -18,13 +19,11 @@ EVENT: Table = EventRow.__table__  # type: ignore[attr-defined]
 MARK: Table = ReadMark.__table__  # type: ignore[attr-defined]
 ORDER: Table = OrderLink.__table__  # type: ignore[attr-defined]
 
-INSERT = insert(EVENT)
-_ADVANCED = [*State.__struct_fields__, "version", "chain_hash", "expires_ms"]
-ADVANCE = (
-    update(CONVERSATION)
-    .where(CONVERSATION.c.id == bindparam("the_id"))
-    .values({name: bindparam(f"new_{name}") for name in _ADVANCED})
-)
+_ROW: tuple[str, ...] = ("conversation_id", "seq", "pub_seq", "sender", "client_id", "payload_hash")
+_ROW += ("kind", "body_sealed", "dek_id", "attachment_id", "chain_hash", "created_ms")
+assert set(_ROW) == set(EVENT.c.keys()), "an event is written whole"
+_ADVANCED = (*State.__struct_fields__, "version", "chain_hash", "expires_ms")
+_PIECES = tuple(1 << power for power in range(8, -1, -1))  # rows in one statement, so that few are ever prepared
 
 Name = tuple[str, str, str]  # conversation, sender, client id
 
@@ -38,45 +37,79 @@ class Known(Struct, frozen=True):
     payload_hash: bytes
 
 
-def row(event: Event, sealed: bytes, hashed: bytes, dek_id: int, link: bytes) -> dict[str, Any]:  # Any: column values
-    """The event as `INSERT` writes it."""
-    return {
-        "conversation_id": event.conversation_id,
-        "seq": event.seq,
-        "pub_seq": event.pub_seq,
-        "sender": event.sender,
-        "client_id": event.client_id,
-        "payload_hash": hashed,
-        "kind": event.kind,
-        "body_sealed": sealed,
-        "dek_id": dek_id,
-        "attachment_id": event.attachment_id,
-        "chain_hash": link,
-        "created_ms": event.created_ms,
-    }
+def row(event: Event, sealed: bytes, hashed: bytes, dek_id: int, link: bytes) -> tuple[object, ...]:
+    """The event as `insert_all` writes it."""
+    return (
+        event.conversation_id,
+        event.seq,
+        event.pub_seq,
+        event.sender,
+        event.client_id,
+        hashed,
+        event.kind,
+        sealed,
+        dek_id,
+        event.attachment_id,
+        link,
+        event.created_ms,
+    )
 
 
-def insert_all(tx: Transaction, rows: Sequence[dict[str, Any]]) -> None:  # Any: column values
-    """Insert the events in one call of the driver; SQLAlchemy's own way costs as much again for every row."""
-    sql, order = _written_for(tx.connection.dialect)
-    given: Any = rows if order is None else [tuple(row[name] for name in order) for row in rows]  # Any: as the driver
-    tx.connection.exec_driver_sql(sql, given)
+def insert_all(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert the events with few statements of many rows.
+
+    Each step of SQLite's lets go of the interpreter and has to wait for it again, behind a loop that is busy: a step
+    for every row would make a batch wait hundreds of times.
+    """
+    start = 0
+    for count in _PIECES:
+        while len(rows) - start >= count:
+            values = tuple(chain.from_iterable(rows[start : start + count]))
+            tx.connection.exec_driver_sql(_insert_of(count, _placeholder(tx)), values)
+            start += count
+
+
+def locked(tx: Transaction, conversation_ids: Collection[str]) -> Sequence[Row[Any]]:  # Any: rows of the whole table
+    """The conversations' rows, locked until the commit, in the order of their ids."""
+    statement = _LOCKED_POSTGRES if tx.is_postgres else _LOCKED_SQLITE
+    return tx.execute(statement, {"wanted": json.dumps(list(conversation_ids))}).all()
+
+
+def advance(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
+    """Move the counters and the fold of each conversation: `_ADVANCED` in their order, then its id."""
+    tx.connection.exec_driver_sql(_advance_of(_placeholder(tx)), list(rows))
+
+
+def _placeholder(tx: Transaction) -> str:
+    return "%s" if tx.is_postgres else "?"
 
 
 @cache
-def _written_for(dialect: Dialect) -> tuple[str, Sequence[str] | None]:
-    """`INSERT` in the driver's own words, and the order of its values if it takes them by place."""
-    compiled = INSERT.compile(dialect=dialect, column_keys=list(EVENT.c.keys()))
-    return str(compiled), compiled.positiontup
+def _insert_of(count: int, placeholder: str) -> str:
+    values = f"({', '.join([placeholder] * len(_ROW))})"
+    return f"INSERT INTO event ({', '.join(_ROW)}) VALUES {', '.join([values] * count)}"  # noqa: S608  (names of ours)
+
+
+@cache
+def _advance_of(placeholder: str) -> str:
+    changes = ", ".join(f"{name} = {placeholder}" for name in _ADVANCED)
+    return f"UPDATE conversation SET {changes} WHERE id = {placeholder}"  # noqa: S608  (names of ours)
 
 
 def known(tx: Transaction, names: Collection[Name]) -> dict[Name, Known]:
     """What the log holds of these ids; one statement with one parameter, however many there are."""
     statement = _KNOWN_POSTGRES if tx.is_postgres else _KNOWN_SQLITE
-    found: Sequence[Any] = tx.execute(statement, {"wanted": json.dumps(sorted(names))}).all()
+    found: Sequence[Any] = tx.execute(statement, {"wanted": json.dumps(list(names))}).all()
     return {(row[0], row[1], row[2]): Known(row[3], row[4], row[5], bytes(row[6])) for row in found}
 
 
+_LOCKED_SQLITE = text(  # the one writing transaction excludes every other
+    "SELECT * FROM conversation WHERE id IN (SELECT value FROM json_each(:wanted)) ORDER BY id"
+)
+_LOCKED_POSTGRES = text(
+    "SELECT * FROM conversation WHERE id IN (SELECT jsonb_array_elements_text(CAST(:wanted AS jsonb)))"
+    " ORDER BY id FOR UPDATE"
+)
 _KNOWN_SQLITE = text(
     """
     SELECT e.conversation_id, e.sender, e.client_id, e.seq, e.pub_seq, e.created_ms, e.payload_hash

@@ -54,6 +54,8 @@ def _set_pragmas(connection: Any, profile: Profile, *, writes: bool) -> None:  #
         cursor.execute("PRAGMA wal_autocheckpoint=0")  # one checkpointing connection: the writer's
         cursor.close()
         return
+    cursor.execute("PRAGMA wal_autocheckpoint=4000")  # 16 MB: a checkpoint stops the writer
+    cursor.execute("PRAGMA cache_size=-65536")  # KiB: the end of many logs at once
     cursor.execute("PRAGMA temp_store=MEMORY")  # a rewriting must not leave a copy in a temporary file
     word, number = profile.synchronous
     cursor.execute(f"PRAGMA journal_mode={profile.journal}")

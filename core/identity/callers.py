@@ -1,6 +1,6 @@
 """The Caller: who is asking, as every verb above the edge is told."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -34,11 +34,11 @@ class Caller:
     sign_in: str | None = None
     proof: Proof = "guest"
     proven_ms: int | None = None
+    ref: str = field(init=False, compare=False)
+    """`person:<id>`: the sender in a log, the owner of a key, the actor in the ledger."""
 
-    @property
-    def ref(self) -> str:
-        """`person:<id>`: the sender in a log, the owner of a key, the actor in the ledger."""
-        return f"{self.kind}:{self.id}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ref", f"{self.kind}:{self.id}")  # asked for at every step of every message
 
     @property
     def is_staff(self) -> bool:

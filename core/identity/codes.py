@@ -37,6 +37,7 @@ SUPPORT_AFTER = 100
 LOOKED_THROUGH = 1_000
 HIDDEN = "••••••••"
 _CODE_LIKE = re.compile(r"(?<![0-9])[0-9]{4}[\s-]?[0-9]{4}(?![0-9])")
+_DIGIT = re.compile(r"[0-9]")
 TABLE = "login_code"
 
 
@@ -206,7 +207,8 @@ def foresee(tx: Transaction, core: Core, typed: Typed, *, now: int) -> str | Non
 
 def may_hold_code(text: str) -> bool:
     """Whether a text has digits that look like a code at all; almost none has, and then nothing is looked up."""
-    return _CODE_LIKE.search(unicodedata.normalize("NFKC", text)) is not None
+    plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return _DIGIT.search(plain) is not None and _CODE_LIKE.search(plain) is not None
 
 
 def hide_live(tx: Transaction, core: Core, text: str, *, now: int) -> str:

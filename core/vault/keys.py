@@ -54,7 +54,7 @@ _LABELS: Final = {
 class DataKey:
     """One data key in memory; safe to use from several threads."""
 
-    __slots__ = ("_ciphers", "_count", "_secret", "elders", "id", "id_bytes", "noted_uses", "uses")
+    __slots__ = ("_check_value", "_ciphers", "_count", "_secret", "elders", "id", "id_bytes", "noted_uses", "uses")
 
     def __init__(self, dek_id: int, secret: bytes, uses: int = 0) -> None:
         assert len(secret) == KEY_BYTES
@@ -63,6 +63,7 @@ class DataKey:
         self._secret: Final = secret
         self.count_from(uses)
         self._ciphers: dict[Kind, AESGCM] = {}
+        self._check_value: bytes | None = None
         self.elders: Mapping[int, DataKey] = {}  # by id: keys that this one has succeeded, for opening only
 
     def count_from(self, uses: int) -> None:
@@ -91,7 +92,9 @@ class DataKey:
 
     def check_value(self) -> bytes:
         """16 bytes that tell this key from any other without giving it away."""
-        return expand(self._secret, b"cs/v1/kcv", 16)
+        if self._check_value is None:
+            self._check_value = expand(self._secret, b"cs/v1/kcv", 16)
+        return self._check_value
 
     def mac(self, message: bytes) -> bytes:
         """HMAC-SHA256 under the secret; only for keys that seal nothing."""
