@@ -53,6 +53,7 @@ def row(event: Event, sealed: bytes, hashed: bytes, dek_id: int, link: bytes) ->
         "attachment_id": event.attachment_id,
         "chain_hash": link,
         "created_ms": event.created_ms,
+        "target_seq": event.target_seq,
     }
 
 
