@@ -16,7 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Row, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, FromClause, Row, and_, exists, func, or_, select
 
 from chat import sealing
 from chat.audiences import AMENDING_KINDS, LINE_KINDS, STAFF_ONLY_KINDS, Audience, Event, is_shopper, of_caller
@@ -65,7 +65,7 @@ class Target(Struct, frozen=True):
 
 
 def fates(amendments: Iterable[Event]) -> dict[int, Fate]:
-    """What became of each event that these amend, by its number; they come in the order of the log."""
+    """What became of each event that these amend, by its number; those of one event come in the order of the log."""
     found: dict[int, Fate] = {}
     for event in amendments:
         if event.target_seq is not None and event.kind in AMENDING_KINDS and "of" in event.body:
@@ -97,15 +97,16 @@ def of(tx: Transaction, key: DataKey, tenant: str, events: Sequence[Event]) -> F
     numbers = [event.seq for event in events] + [event.target_seq for event in events if event.target_seq]
     here = EVENT.c.conversation_id == events[0].conversation_id
     statement = select(EVENT).where(here, EVENT.c.target_seq.between(min(numbers), max(numbers)))
-    return fates(sealing.open_row(key, tenant, row) for row in tx.execute(statement.order_by(EVENT.c.seq)))
+    rows = tx.execute(statement.order_by(EVENT.c.target_seq, EVENT.c.seq))
+    return fates(sealing.open_row(key, tenant, row) for row in rows)
 
 
 def of_last_lines(tx: Transaction, conversation_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
     """The rows that amend the last line of each conversation, in the order of the log. Any: rows of the whole table."""
-    last = (EVENT.c.conversation_id == CONVERSATION.c.id) & (EVENT.c.target_seq == CONVERSATION.c.last_line_seq)
+    last = (EVENT.c.conversation_id == CONVERSATION.c.id) & _amends(EVENT, CONVERSATION.c.last_line_seq)
     statement = select(EVENT).join(CONVERSATION, last).where(CONVERSATION.c.id.in_(conversation_ids))
     found: dict[str, list[Row[Any]]] = {}
-    for row in tx.execute(statement.order_by(EVENT.c.seq)):
+    for row in sorted(tx.execute(statement), key=lambda row: row.seq):
         found.setdefault(row.conversation_id, []).append(row)
     return found
 
@@ -113,8 +114,13 @@ def of_last_lines(tx: Transaction, conversation_ids: Sequence[str]) -> dict[str,
 def is_retracted() -> ColumnElement[bool]:
     """The condition that a line of the log was taken back by its sender; for statements over `EVENT`."""
     by = EVENT.alias("taken_back")
-    same = and_(by.c.conversation_id == EVENT.c.conversation_id, by.c.target_seq == EVENT.c.seq)
+    same = and_(by.c.conversation_id == EVENT.c.conversation_id, _amends(by, EVENT.c.seq))
     return exists().where(same, by.c.kind == "retracted")
+
+
+def _amends(table: FromClause, number: ColumnElement[int] | int) -> ColumnElement[bool]:
+    """That a row amends this event. SQLite takes every log for a short one and, asked for equality, reads all of it."""
+    return table.c.target_seq.between(number, number)
 
 
 def _is_in_force(event: Event, known: Fates) -> bool:
@@ -152,7 +158,7 @@ def target(tx: Transaction, draft: Draft, senders: Collection[str], *, now: int)
     row = tx.execute(select(EVENT).where(here, number == draft.body["of"])).one_or_none()
     if row is None or not _is_open_to(draft, row, senders):
         raise NotFound
-    done = set(tx.execute(select(EVENT.c.kind).where(here, EVENT.c.target_seq == row.seq)).scalars())
+    done = set(tx.execute(select(EVENT.c.kind).where(here, _amends(EVENT, row.seq))).scalars())
     if "redacted" in done or ("retracted" in done and draft.kind != "redacted"):
         raise AlreadyGone
     if draft.kind != "redacted" and now - row.created_ms > CHANGE_WITHIN_MS:

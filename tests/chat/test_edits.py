@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import replace
 from PIL import Image
-from sqlalchemy import select, update
+from sqlalchemy import Engine, event, select, update
 
 from chat import conversations, holdings, log, protocol, sealing
 from chat.amendments import CHANGE_WITHIN_MS
@@ -355,6 +355,31 @@ async def test_a_card_shows_what_is_left_of_its_last_line(core: Core) -> None:
         ("redacted", ""),
     ]
     assert (revised.unread, retracted.unread) == (1, 0)
+
+
+async def test_what_amends_a_page_or_a_card_is_found_without_reading_the_whole_log(core: Core) -> None:
+    amy = visitor()
+    chat = await opened(core, amy)
+    await said(core, draft(chat, amy, "One"))
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: object, _cursor: object, sql: str, values: Any, *_: object) -> None:  # Any: as the driver
+        if "target_seq BETWEEN" in sql:
+            asked.append((sql, values))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    await seen(core, chat, Audience.PUBLIC)
+    await card(core)
+    await said(core, amending(chat, amy, "retracted", 2))
+    event.remove(Engine, "before_cursor_execute", note)
+
+    def explain(tx: Transaction) -> list[list[str]]:
+        explained = [tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values) for sql, values in asked]
+        return [[row[3] for row in rows] for rows in explained]
+
+    plans = await core.database.read(explain)
+    assert len(plans) >= 5
+    assert [plan for plan in plans if not any("event_by_target" in step for step in plan)] == []
 
 
 @pytest.mark.both_engines

@@ -93,7 +93,7 @@ function foot(row, group, now, dress) {
   const words = delivery(row, now);
   const isPlain = row.delivery !== 'waiting' && !row.b.revised;
   if (!group.ends && isPlain) return html`<time class="vh" datetime=${iso(row.ts)}>${clock(row.ts)}</time>`;
-  return html`<span class="meta"><time datetime=${iso(row.ts)}>${clock(row.ts)}</time>${row.b.revised ? html`<span>· ${t('log.edited')}</span>` : nothing}${words ? html`<span>· ${words}</span>` : nothing}${row.k === 'note' ? html`<span>· ${t('log.note')}</span>` : nothing}${dress.meta?.(row) ?? nothing}</span>`;
+  return html`<span class="meta"><time datetime=${iso(row.ts)}>${clock(row.ts)}</time>${row.b.revised ? html`<span class="edited">· ${t('log.edited')}</span>` : nothing}${words ? html`<span>· ${words}</span>` : nothing}${row.k === 'note' ? html`<span>· ${t('log.note')}</span>` : nothing}${dress.meta?.(row) ?? nothing}</span>`;
 }
 
 /** @param {Row} row @param {Circumstances} now */
