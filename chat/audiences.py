@@ -3,7 +3,8 @@
 Danger. An internal note, or the id of a member of staff, on a shopper's screen.
 
 Principle. The kind decides, not the number: a note is for staff even if somebody with access to the tables gave it
-a public number. Both sides are projections of the same event, made here and nowhere else.
+a public number, and so is whatever amends a note. Both sides are projections of the same event, made here and nowhere
+else.
 """
 
 from enum import StrEnum
@@ -26,6 +27,7 @@ class Audience(StrEnum):
 
 STAFF_ONLY_KINDS = frozenset({"note"})
 LINE_KINDS = frozenset({"message", "media", "note"})
+AMENDING_KINDS = frozenset({"revised", "retracted", "redacted"})
 LINE_POINTS = 140
 
 
@@ -42,6 +44,7 @@ class Event(Struct, frozen=True):
     body: dict[str, Any]
     created_ms: int
     attachment_id: str | None = None
+    target_seq: int | None = None
 
 
 def of_caller(caller: Caller) -> Audience:
@@ -53,7 +56,14 @@ def position(event: Event, audience: Audience) -> int | None:
     """The event's number as this side counts; None when the event is not for it."""
     if audience is Audience.STAFF:
         return event.seq
-    return None if event.kind in STAFF_ONLY_KINDS else event.pub_seq
+    return None if is_for_staff(event) else event.pub_seq
+
+
+def is_for_staff(event: Event) -> bool:
+    """Whether only staff may know of it: a note, or what amends one (its sealed body names no public number)."""
+    if event.kind in AMENDING_KINDS:
+        return "of" in event.body and event.body.get("of_pub") is None
+    return event.kind in STAFF_ONLY_KINDS
 
 
 def is_shopper(ref: str) -> bool:
@@ -99,7 +109,13 @@ def text(event: Event, audience: Audience) -> str | None:
 
 
 def body(event: Event, audience: Audience) -> dict[str, Any]:
-    """The body that this side may see: a shopper learns the name of who looks after her, never the id."""
+    """The body that this side may see: a shopper learns the name of who looks after her, never the id.
+
+    An amendment names its target in the counting of whoever reads it.
+    """
+    if event.kind in AMENDING_KINDS and "of" in event.body:
+        number = event.body["of" if audience is Audience.STAFF else "of_pub"]
+        return {"of": number} | {name: event.body[name] for name in ("reason", "text") if name in event.body}
     if audience is Audience.PUBLIC and event.kind == "assigned":
         return {"to": None} if event.body.get("to") is None else {"name": event.body.get("name", "")}
     return event.body

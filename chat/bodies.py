@@ -1,4 +1,4 @@
-"""What a client may put into an event: message, note, media and rating, read strictly. Pure.
+"""What a client may put into an event: message, note, media, rating and amendments, read strictly. Pure.
 
 The limits are what both databases and both browsers survive: no NUL (PostgreSQL refuses it, SQLite stores it and then
 miscounts), no lone surrogates, no towers of combining marks.
@@ -11,11 +11,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from core.refusals import Invalid
+from core.refusals import Invalid, NotFound
 
 TEXT_POINTS = 4_000
 TEXT_BYTES = 16_384
 COMBINING_RUN = 8
+REASONS = ("payment_data", "third_party_data", "sensitive_data", "abusive", "legal_order")  # why something is redacted
 _UUID = re.compile(r"[0-9a-f]{32}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -37,13 +38,31 @@ class RatingBody(Struct):
     comment: str | None = None
 
 
+class RevisedBody(Struct):
+    of: int
+    text: str
+
+
+class RetractedBody(Struct):
+    of: int
+
+
+class RedactedBody(Struct):
+    of: int
+    reason: str
+    text: str | None = None
+
+
 _text_body = msgspec.json.Decoder(TextBody)
 _media_body = msgspec.json.Decoder(MediaBody)
 _rating_body = msgspec.json.Decoder(RatingBody)
+_revised_body = msgspec.json.Decoder(RevisedBody)
+_retracted_body = msgspec.json.Decoder(RetractedBody)
+_redacted_body = msgspec.json.Decoder(RedactedBody)
 
 
 def read(kind: str, raw: Raw | bytes) -> dict[str, Any]:
-    """The checked body of a client's event: message, note, media or rating. Any: JSON values.
+    """The checked body of a client's event. Any: JSON values.
 
     Raises: Invalid with a code and a sentence; the frame was well formed, its content is not acceptable.
     """
@@ -54,6 +73,12 @@ def read(kind: str, raw: Raw | bytes) -> dict[str, Any]:
             return _read_media(_media_body.decode(raw))
         if kind == "rating":
             return _read_rating(_rating_body.decode(raw))
+        if kind == "revised":
+            return _read_revised(_revised_body.decode(raw))
+        if kind == "retracted":
+            return {"of": _check_number(_retracted_body.decode(raw).of)}
+        if kind == "redacted":
+            return _read_redacted(_redacted_body.decode(raw))
     except (msgspec.MsgspecError, RecursionError, UnicodeError):
         raise Invalid("bad_body", "That message could not be read.") from None
     raise Invalid("bad_kind", "That message could not be read.")
@@ -70,6 +95,24 @@ def _read_rating(body: RatingBody) -> dict[str, Any]:
         raise Invalid("bad_score", "Please choose from one to five.")
     comment = {"comment": check_text(body.comment)} if body.comment else {}
     return {"score": body.score, **comment}
+
+
+def _read_revised(body: RevisedBody) -> dict[str, Any]:
+    return {"of": _check_number(body.of), "text": check_text(body.text)}
+
+
+def _read_redacted(body: RedactedBody) -> dict[str, Any]:
+    if body.reason not in REASONS:
+        raise Invalid("bad_reason", "Please choose a reason.")
+    text = {"text": check_text(body.text)} if body.text else {}
+    return {"of": _check_number(body.of), "reason": body.reason, **text}
+
+
+def _check_number(number: int) -> int:
+    """The number of an event, as far as both databases and the sealed place of an event can hold one."""
+    if number not in range(1, 2**32 - 1):
+        raise NotFound
+    return number
 
 
 def check_client_id(client_id: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Row, func, select
 
-from chat import audiences, sealing
+from chat import amendments, audiences, sealing
 from chat.models import Conversation
 from chat.statements import CONVERSATION, EVENT, MARK
 from core.database import Transaction
@@ -25,7 +25,7 @@ class Named(msgspec.Struct):
 
 
 class Line(msgspec.Struct):
-    """The last thing that was written."""
+    """The last thing that was written; `kind` is retracted or redacted when it is no longer shown."""
 
     kind: str
     text: str
@@ -53,26 +53,36 @@ class Card(msgspec.Struct):
 def make(tx: Transaction, core: Core, rows: Sequence[Conversation]) -> list[Card]:
     """The cards of these conversations, in their order; one whose key is gone has no card."""
     lines = _last_lines(tx, rows)
+    amending = amendments.of_last_lines(tx, list(lines))
     unread = _unread(tx, [row.id for row in rows])
     names = {row.assignee: _name(tx, row.assignee) for row in rows if row.assignee}
     cards = []
     for row in rows:
         try:
-            cards.append(_card(core, row, lines.get(row.id), names, unread.get(row.id, 0)))
+            last = _line(core, row, lines.get(row.id), amending.get(row.id, ()))
+            cards.append(_card(core, row, last, names, unread.get(row.id, 0)))
         except ContentUnavailable:
             continue
     return cards
 
 
-def _card(core: Core, row: Conversation, line: Row[Any] | None, names: dict[str, str], unread: int) -> Card:
+def _line(
+    core: Core, row: Conversation, line: Row[Any] | None, amending: Sequence[Row[Any]]
+) -> Line | None:  # Any: rows of the whole table
+    if line is None:
+        return None
+    key, tenant = sealing.key_of(core.vault, row), core.settings.tenant
+    known = amendments.fates(sealing.open_row(key, tenant, each) for each in amending)
+    event = amendments.standing(sealing.open_row(key, tenant, line), known)
+    speaker = audiences.who(event.sender, event.name, audiences.Audience.STAFF)
+    kind = next((gone for gone in ("redacted", "retracted") if event.body.get(gone)), event.kind)
+    return Line(kind, audiences.line(event), speaker.kind, event.created_ms)
+
+
+def _card(core: Core, row: Conversation, last: Line | None, names: dict[str, str], unread: int) -> Card:
     key = sealing.key_of(core.vault, row)
     topic = row.topic_sealed and core.vault.open_field(key, "conversation", row.id, "topic", row.topic_sealed)
     title = row.title_sealed and core.vault.open_field(key, "conversation", row.id, "title", row.title_sealed)
-    last = None
-    if line is not None:
-        event = sealing.open_row(key, core.settings.tenant, line)
-        speaker = audiences.who(event.sender, event.name, audiences.Audience.STAFF)
-        last = Line(event.kind, audiences.line(event), speaker.kind, event.created_ms)
     return Card(
         id=row.id,
         version=row.version,
@@ -114,7 +124,7 @@ def _unread(tx: Transaction, conversation_ids: Sequence[str]) -> dict[str, int]:
         select(EVENT.c.conversation_id, func.count())
         .outerjoin(seen, seen.c.conversation_id == EVENT.c.conversation_id)
         .where(EVENT.c.conversation_id.in_(conversation_ids), EVENT.c.kind.in_(("message", "media")), _BY_SHOPPERS)
-        .where(EVENT.c.seq > func.coalesce(seen.c.upto, 0))
+        .where(EVENT.c.seq > func.coalesce(seen.c.upto, 0), ~amendments.is_retracted())
         .group_by(EVENT.c.conversation_id)
     )
     counted: Sequence[Any] = tx.execute(statement).all()  # Any: rows of two columns

@@ -45,8 +45,8 @@ FRAME_RATE, FRAME_BURST = 50.0, 400
 TYPING_RATE, TYPING_BURST = 1 / 3, 2
 
 
-_OF_SHOPPERS = frozenset({"message", "media", "rating"})
-_OF_STAFF = frozenset({"message", "media", "note"})
+_OF_SHOPPERS = frozenset({"message", "media", "rating", "revised", "retracted"})
+_OF_STAFF = frozenset({"message", "media", "note", "revised", "retracted", "redacted"})
 
 
 class Connection:
@@ -197,6 +197,7 @@ class Connection:
             after=frame.after,
             seen=frame.seen if self.caller.is_staff else None,
             prepare=self._preparing(frame, body),
+            purpose=self.purpose_of(frame.c) if frame.k == "redacted" else None,
         ), masked
 
     def _preparing(self, frame: protocol.Send, body: dict[str, Any]) -> Prepare | None:  # Any: JSON values

@@ -8,6 +8,7 @@ from msgspec import Struct
 from chat.audiences import Audience, Event
 from core.database import Transaction
 from core.identity.callers import Caller
+from core.identity.permissions import Purpose
 from core.refusals import Conflict, Refusal
 
 Prepare = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
@@ -17,7 +18,8 @@ class Draft(Struct, frozen=True):
     """An event that somebody wants in the log. `client_id` names it for ever; `seen` counts as staff count.
 
     `prepare` runs inside the transaction for a draft that is new and gives the body to be stored, for example with
-    the facts of an attachment it has just claimed. Any: JSON values whose shape the kind decides.
+    the facts of an attachment it has just claimed. `purpose` and `case` are for kinds whose permission asks for them.
+    Any: JSON values whose shape the kind decides.
     """
 
     conversation: str
@@ -28,6 +30,8 @@ class Draft(Struct, frozen=True):
     after: str | None = None
     seen: int | None = None
     prepare: Prepare | None = None
+    purpose: Purpose | None = None
+    case: str | None = None
 
 
 class Ack(Struct, frozen=True):
@@ -67,6 +71,20 @@ class Stale(Conflict):
 
     def __init__(self, seq: int) -> None:
         super().__init__("stale", "There is a newer message. Please read it first.", seq=seq)
+
+
+class TooLate(Conflict):
+    """Whoever wrote it may change it for a few minutes only."""
+
+    def __init__(self, minutes: int) -> None:
+        super().__init__("too_late", "A message can be changed for five minutes. It stays as it is.", minutes=minutes)
+
+
+class AlreadyGone(Conflict):
+    """It was taken back or redacted before."""
+
+    def __init__(self) -> None:
+        super().__init__("already_gone", "This message was removed already.")
 
 
 class DifferentPayload(Conflict):

@@ -1,7 +1,7 @@
 """What chat keeps about people: their conversations, under clause 2(4).
 
-Danger. A conversation that outlives its period or its owner's wish, and a copy that shows an internal note or who of
-the staff wrote.
+Danger. A conversation that outlives its period or its owner's wish, and a copy that shows an internal note, who of
+the staff wrote, or what was redacted.
 
 Principle. Hidden is expired: every reader and writer asks for `expires_ms > now`, so hiding moves that time to now and
 nothing brings it back. Destroying a conversation's key is its erasure; deleting the rows tidies up. Pictures live in
@@ -30,6 +30,13 @@ from core.vault.refusals import ContentUnavailable
 KIND = "conversation"
 PAGE = 500
 _SIDES = {"shopper": "you", "agent": "agent", "system": "system"}
+_LINEAGE = {
+    "of": "revision_of",
+    "revised": "revised_ms",
+    "retracted": "retracted",
+    "redacted": "redacted",
+    "reason": "reason",
+}
 
 
 def holding(core: Core) -> Holding:
@@ -104,14 +111,17 @@ def _conversation(copying: Copying, core: Core, row: Conversation) -> Iterator[P
     about = {"topic": topic or "", "state": row.state, "orders": orders}
     yield Record("conversations", row.id, row.created_ms, about)
     start = 1
-    while events := log.read(copying.tx, core, row, Audience.PUBLIC, Span(PAGE, start)):
+    while events := log.read_as_written(copying.tx, core, row, Span(PAGE, start)):
         for line in transcripts.lines(events, Audience.PUBLIC):
             yield _record(copying, row, line)
         start = (events[-1].pub_seq or 0) + 1
 
 
 def _record(copying: Copying, row: Conversation, line: Line) -> Record:
-    """One event for the person's copy: staff by role and pseudonym, the person as "you"."""
+    """One event for the person's copy: staff by role and pseudonym, the person as "you".
+
+    What she changed or took back stands as she wrote it, marked; the amendment is a line of its own that names it.
+    """
     side = _SIDES[line.side]
     fields: dict[str, object] = {
         "seq": line.number,
@@ -120,6 +130,7 @@ def _record(copying: Copying, row: Conversation, line: Line) -> Record:
         "name": f"{side} {copying.pseudonym(line.name)}" if side == "agent" else side,
         "text": line.text,
     }
+    fields |= {name: line.facts[known] for known, name in _LINEAGE.items() if known in line.facts}
     if line.attachment is not None and "id" in line.attachment:
         fields["file"] = f"{line.attachment['id']}.{_extension(str(line.attachment.get('type', '')))}"
     return Record("conversations", f"{row.id}-{line.number}", line.at_ms, fields, thread=row.id)

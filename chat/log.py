@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlalchemy import Row, select
 
-from chat import sealing
+from chat import amendments, audiences, sealing
 from chat.audiences import STAFF_ONLY_KINDS, Audience, Event
 from chat.drafts import Ack, Announce, DifferentPayload, Draft, Outcome, OutOfOrder, Prepare, Stale, Top
 from chat.models import Conversation
@@ -30,6 +30,7 @@ from core import hub
 from core.database import Transaction
 from core.refusals import Refusal
 from core.services import Core
+from core.vault.keys import DataKey
 
 __all__ = [
     "Ack",
@@ -46,6 +47,7 @@ __all__ = [
     "append_batch",
     "append_in",
     "read",
+    "read_as_written",
     "resource",
     "rows_of",
     "state_of",
@@ -97,18 +99,35 @@ class Span:
 
 
 def read(tx: Transaction, core: Core, conversation: Conversation, audience: Audience, span: Span) -> list[Event]:
-    """Events of the span in this side's numbering, oldest first."""
+    """Events of the span in this side's numbering, oldest first, as their amendments leave them."""
+    key = sealing.key_of(core.vault, conversation)
+    events = _opened(tx, core, key, conversation.id, audience, span)
+    known = amendments.of(tx, key, core.settings.tenant, events)
+    return [amendments.standing(event, known) for event in events]
+
+
+def read_as_written(tx: Transaction, core: Core, conversation: Conversation, span: Span) -> list[Event]:
+    """Events of the span for the copy of the shopper whose log it is: what she took back is hers to have."""
+    key = sealing.key_of(core.vault, conversation)
+    events = _opened(tx, core, key, conversation.id, Audience.PUBLIC, span)
+    known = amendments.of(tx, key, core.settings.tenant, events)
+    return [amendments.as_written(event, known) for event in events]
+
+
+def _opened(  # noqa: PLR0917  (a span of one log, for one side, with its key)
+    tx: Transaction, core: Core, key: DataKey, conversation_id: str, audience: Audience, span: Span
+) -> list[Event]:
     number = EVENT.c.seq if audience is Audience.STAFF else EVENT.c.pub_seq
-    statement = select(EVENT).where(EVENT.c.conversation_id == conversation.id).limit(span.limit)
+    statement = select(EVENT).where(EVENT.c.conversation_id == conversation_id).limit(span.limit)
     if audience is Audience.PUBLIC:
         statement = statement.where(EVENT.c.pub_seq.is_not(None), EVENT.c.kind.not_in(STAFF_ONLY_KINDS))
     if span.before is None:
         statement = statement.where(number >= span.start).order_by(number)
     else:
         statement = statement.where(number < span.before).order_by(number.desc())
-    key = sealing.key_of(core.vault, conversation)
     events = [sealing.open_row(key, core.settings.tenant, row) for row in tx.execute(statement)]
-    return events if span.before is None else events[::-1]
+    mine = [event for event in events if audiences.position(event, audience) is not None]
+    return mine if span.before is None else mine[::-1]
 
 
 def rows_of(tx: Transaction, conversation_id: str) -> list[Row[Any]]:  # Any: rows of the whole table

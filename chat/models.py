@@ -9,7 +9,7 @@ conversation row and written in the same transaction; the unique constraints bel
 Boundary. Nothing here opens a transaction: `chat.log` and `chat.conversations` do.
 """
 
-from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Index, LargeBinary, String, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from core.database import Millis
@@ -62,6 +62,13 @@ class EventRow(SQLModel, table=True):
         UniqueConstraint("conversation_id", "sender", "client_id", name="event_once"),
         UniqueConstraint("conversation_id", "pub_seq", name="event_public_dense"),
         CheckConstraint("seq > 0", name="event_seq_positive"),
+        Index(
+            "event_by_target",
+            "conversation_id",
+            "target_seq",
+            sqlite_where=text("target_seq IS NOT NULL"),
+            postgresql_where=text("target_seq IS NOT NULL"),
+        ),
         {"sqlite_with_rowid": False},
     )
 
@@ -77,6 +84,7 @@ class EventRow(SQLModel, table=True):
     attachment_id: str | None = Field(default=None, max_length=32, index=True)
     chain_hash: bytes = Field(sa_type=Sealed)
     created_ms: int = Field(sa_type=Millis)
+    target_seq: int | None = Field(default=None, sa_type=Millis)  # the event that this one amends
 
 
 class ReadMark(SQLModel, table=True):

@@ -10,15 +10,16 @@ from typing import Any
 from msgspec.structs import astuple
 from sqlalchemy import Row, select
 
-from chat import sealing, statements
-from chat.audiences import STAFF_ONLY_KINDS, Event
+from chat import amendments, sealing, statements
+from chat.amendments import Target
+from chat.audiences import AMENDING_KINDS, STAFF_ONLY_KINDS, Event
 from chat.drafts import Ack, DifferentPayload, Draft, OutOfOrder, Stale, Top
 from chat.models import Conversation
 from chat.state import State, fold
 from chat.statements import EVENT, Known, Name
 from core.database import Transaction
 from core.identity import permissions
-from core.identity.permissions import Operation, Resource
+from core.identity.permissions import Operation, Purpose, Resource
 from core.refusals import NotFound, Refusal
 from core.services import Core
 from core.vault.keys import DataKey
@@ -33,7 +34,7 @@ class _Open:
     state: State
     link: bytes
     payload_key: bytes
-    allowed: dict[tuple[int, Operation], bool] = field(default_factory=dict)
+    allowed: dict[tuple[int, Operation, Purpose | None, str | None], bool] = field(default_factory=dict)
 
     @property
     def is_changed(self) -> bool:
@@ -105,9 +106,17 @@ class Batch:
             raise OutOfOrder
         self._refuse_stale(draft, conversation)
         body = draft.prepare(self.tx, draft.body) if draft.prepare else draft.body
-        event = _place(draft, conversation.state, body, self.now)
+        target = self._target(draft) if draft.kind in AMENDING_KINDS else None
+        if target is not None:
+            body = body | amendments.settle(self.tx, draft, target, now=self.now)
+        event = _place(draft, conversation.state, body, target, self.now)
         self._seal(conversation, event, hashed)
         return Ack(event.seq, event.pub_seq, event.created_ms)
+
+    def _target(self, draft: Draft) -> Target:
+        """What the draft amends; that may be in this very batch, so its rows are written first. Raises: Refusal."""
+        self._flush()
+        return amendments.target(self.tx, draft, self._senders(draft), now=self.now)
 
     def _refuse_stale(self, draft: Draft, conversation: _Open) -> None:
         seen, mine = draft.seen, draft.sender.ref
@@ -146,9 +155,14 @@ class Batch:
         changed = [each for each in self.opened.values() if isinstance(each, _Open) and each.is_changed]
         if not changed:
             return []
-        statements.insert_all(self.tx, self.rows)
+        self._flush()
         statements.advance(self.tx, [self._advance(each) for each in changed])
         return [Top(each.row.id, each.state.last_seq, each.row.version + 1) for each in changed]
+
+    def _flush(self) -> None:
+        if self.rows:
+            statements.insert_all(self.tx, self.rows)
+            self.rows = []
 
     def _advance(self, conversation: _Open) -> tuple[object, ...]:
         row, state = conversation.row, conversation.state
@@ -160,6 +174,9 @@ _OPERATIONS = {
     "media": Operation.ATTACH,
     "note": Operation.NOTE,
     "rating": Operation.RATE,
+    "revised": Operation.RETRACT,
+    "retracted": Operation.RETRACT,
+    "redacted": Operation.REDACT,
     "assigned": Operation.ASSIGN,
     "resolved": Operation.RESOLVE,
     "reopened": Operation.RESOLVE,
@@ -171,9 +188,9 @@ _OPERATIONS = {
 def _may_append(draft: Draft, conversation: _Open) -> bool:
     """Asked again in every batch, on the locked row: rights may have ended since the conversation was opened."""
     operation = _OPERATIONS.get(draft.kind, Operation.ANSWER)
-    asked = (id(draft.sender), operation)
+    asked = (id(draft.sender), operation, draft.purpose, draft.case)
     if (allowed := conversation.allowed.get(asked)) is None:
-        allowed = permissions.can(draft.sender, operation, resource(conversation.row))
+        allowed = permissions.can(draft.sender, operation, resource(conversation.row), draft.purpose, case=draft.case)
         conversation.allowed[asked] = allowed
     return allowed
 
@@ -183,13 +200,16 @@ def resource(row: Conversation | Row[Any]) -> Resource:  # Any: a row of the who
     return Resource("conversation", row.id, row.owner, row.assignee, row.team, row.state)
 
 
-def _place(draft: Draft, state: State, body: dict[str, Any], now: int) -> Event:  # Any: JSON values
+def _place(
+    draft: Draft, state: State, body: dict[str, Any], target: Target | None, now: int
+) -> Event:  # Any: JSON values
     """The draft as the next event. Time never runs backwards inside a log, whatever the clock does."""
     attachment = body.get("attachment")
+    is_for_staff = draft.kind in STAFF_ONLY_KINDS or (target is not None and target.pub_seq is None)
     return Event(
         conversation_id=draft.conversation,
         seq=state.last_seq + 1,
-        pub_seq=None if draft.kind in STAFF_ONLY_KINDS else state.last_pub_seq + 1,
+        pub_seq=None if is_for_staff else state.last_pub_seq + 1,
         sender=draft.sender.ref,
         name=draft.sender.name,
         client_id=draft.client_id,
@@ -197,6 +217,7 @@ def _place(draft: Draft, state: State, body: dict[str, Any], now: int) -> Event:
         body=body,
         created_ms=max(now, state.last_event_ms),
         attachment_id=attachment.get("id") if isinstance(attachment, dict) else None,
+        target_seq=target.seq if target else None,
     )
 
 

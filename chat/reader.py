@@ -172,12 +172,21 @@ class Reader:
         if subscription is None:
             raise Invalid("not_open", "Open the conversation first.")
         span = _span(frame)
-        events = await self._chat.core.database.read(self._read, frame.c, subscription.purpose, span)
+        events = await self._events(subscription, span)
         upto = frame.to if frame.before is None and frame.to is not None else None
         frames = [each for event in events if (each := audiences.frame(event, self._audience))]
         frames = [each for each in frames if upto is None or each.s <= upto]
         first, last = (frames[0].s, frames[-1].s) if frames else (0, 0)
         self._out.reply(*frames, protocol.Page(frame.c, first, last, first > 1))
+
+    async def _events(self, subscription: Subscription, span: Span) -> list[audiences.Event]:
+        """Read once more when something was taken back or changed while we read."""
+        room = subscription.room
+        while True:
+            amendments = room.amendments
+            events = await self._chat.core.database.read(self._read, room.id, subscription.purpose, span)
+            if amendments == room.amendments:
+                return events
 
     def _read(
         self, tx: Transaction, conversation_id: str, purpose: Purpose | None, span: Span

@@ -3,9 +3,10 @@
 Danger. A body moved to another conversation, sender, number or time that still opens; a retry compared by a plain hash
 that anyone could guess their way through; a row taken out of the log unnoticed.
 
-Principle. The envelope's context is the event's whole place (privacy.md section 3.3) and the sealed text repeats the
-kind. The payload hash is keyed twice: with the shop's look-up key and with a value that dies with the conversation's
-own key. Each row's `chain_hash` covers its sealed bytes and the hash before it (section 3.14).
+Principle. The envelope's context is the event's whole place (privacy.md section 3.3), which for an amendment includes
+the number of the event it amends, and the sealed text repeats the kind. The payload hash is keyed twice: with the
+shop's look-up key and with a value that dies with the conversation's own key. Each row's `chain_hash` covers its
+sealed bytes and the hash before it (section 3.14).
 
 Boundary. Pure but for the vault's keys: no transaction is opened here.
 """
@@ -16,6 +17,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy import Row
 
 from chat.audiences import Event
@@ -26,8 +28,9 @@ from core.vault.keys import DataKey
 from core.vault.keystore import Vault
 from core.vault.refusals import ContentUnavailable, WrapMismatch
 
-_KINDS = {"message": Kind.MESSAGE, "media": Kind.MESSAGE, "note": Kind.NOTE}
+_KINDS = {"message": Kind.MESSAGE, "media": Kind.MESSAGE, "note": Kind.NOTE, "revised": Kind.REVISION}
 UNAVAILABLE = {"unavailable": True}
+NO_NUMBER = 2**32 - 1
 
 
 class _Sealed(msgspec.Struct):
@@ -72,7 +75,15 @@ def place(tenant: str, event: Event) -> bytes:
         seq=event.seq,
         sender=event.sender,
         created_ms=event.created_ms,
+        revision=_revision(event.target_seq),
     )
+
+
+def _revision(target_seq: int | None) -> int:
+    """The amended event's number as the context holds it; one that cannot be a number there opens nothing."""
+    if target_seq is None:
+        return 0
+    return target_seq if target_seq in range(1, NO_NUMBER) else NO_NUMBER
 
 
 def seal(key: DataKey, context: bytes, event: Event) -> bytes:
@@ -94,30 +105,17 @@ def open_row(key: DataKey, tenant: str, row: EventRow | Row[Any]) -> Event:
         UNAVAILABLE,
         row.created_ms,
         row.attachment_id,
+        row.target_seq,
     )
     if row.kind == "erased":
-        return _opened(closed, "", {})
+        return replace(closed, body={})
     try:
         plain = envelope.unseal(key, _KINDS.get(row.kind, Kind.EVENT), place(tenant, closed), row.body_sealed)
         inside = _decoder.decode(plain)
     except (ContentUnavailable, msgspec.MsgspecError):
         return closed
-    return _opened(closed, inside.n, inside.b) if inside.k == row.kind else closed
-
-
-def _opened(closed: Event, name: str, body: dict[str, Any]) -> Event:
-    return Event(
-        closed.conversation_id,
-        closed.seq,
-        closed.pub_seq,
-        closed.sender,
-        name,
-        closed.client_id,
-        closed.kind,
-        body,
-        closed.created_ms,
-        closed.attachment_id,
-    )
+    is_itself = inside.k == row.kind and inside.b.get("of", row.target_seq) == row.target_seq
+    return replace(closed, name=inside.n, body=inside.b) if is_itself else closed
 
 
 def payload_key(vault: Vault, key: DataKey) -> bytes:
@@ -135,7 +133,16 @@ def first_broken(tenant: str, conversation_id: str, rows: Iterable[EventRow | Ro
     link, expected = first_link(conversation_id), 1
     for row in rows:
         event = Event(
-            row.conversation_id, row.seq, row.pub_seq, row.sender, "", row.client_id, row.kind, {}, row.created_ms
+            row.conversation_id,
+            row.seq,
+            row.pub_seq,
+            row.sender,
+            "",
+            row.client_id,
+            row.kind,
+            {},
+            row.created_ms,
+            target_seq=row.target_seq,
         )
         erased = row.kind == "erased"  # the tombstone keeps its hash, what was hashed is gone
         link = row.chain_hash if erased else next_link(link, place(tenant, event), row.body_sealed)

@@ -17,14 +17,15 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from chat import audiences, bodies, protocol
+from chat import amendments, audiences, bodies, protocol
 from chat.connection import Connection
 from chat.protocol import SUBPROTOCOL, BadFrame, Close, Hello
 from chat.rooms import Chat
 from chat.server import ABORT
 from core import clock, ids
-from core.identity import access
+from core.identity import access, permissions
 from core.identity.callers import Caller
+from core.identity.permissions import Operation
 from core.refusals import Refusal, TooMany
 from core.services import core_of
 from core.web import csrf, i18n
@@ -137,12 +138,13 @@ async def _sign_in(connection: HTTPConnection, hello: Hello, chat: Chat) -> Call
 
 def _welcome(client: Connection) -> protocol.Welcome:
     caller = client.caller
+    change_ms = amendments.CHANGE_WITHIN_MS if permissions.can(caller, Operation.RETRACT) else 0
     limits = {"frame": protocol.FRAME_BYTES, "text": bodies.TEXT_POINTS, "text_bytes": bodies.TEXT_BYTES}
     return protocol.Welcome(
         sid=ids.new(),
         me=audiences.who(caller.ref, caller.name, audiences.Audience.STAFF if caller.is_staff else client.audience),
         now=clock.now(),
-        limits=limits | {"subs": protocol.SUBSCRIPTIONS, "page": protocol.PAGE},
+        limits=limits | {"subs": protocol.SUBSCRIPTIONS, "page": protocol.PAGE, "change_ms": change_ms},
         features=["page", "masked"],
     )
 

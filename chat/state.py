@@ -9,7 +9,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chat.audiences import LINE_KINDS, STAFF_ONLY_KINDS, Event, is_shopper
+from chat.audiences import AMENDING_KINDS, LINE_KINDS, STAFF_ONLY_KINDS, Event, is_shopper
 
 VISITOR_CHAT = "visitor_chat"
 SERVICE_CHAT = "service_chat"
@@ -87,6 +87,11 @@ def _reopened(state: State, _: Event) -> State:
     return replace(state, state="open", closed_ms=None)
 
 
+def _retracted(state: State, event: Event) -> State:
+    """What was taken back is not waited for, and answers nothing; the event says since when somebody still waits."""
+    return replace(state, waiting_since_ms=event.body.get("waiting_since_ms", state.waiting_since_ms))
+
+
 def _unchanged(state: State, _: Event) -> State:
     return state
 
@@ -103,7 +108,10 @@ _CHANGES: dict[str, Callable[[State, Event], State]] = {
     "resolved": _resolved,
     "reopened": _reopened,
     "rating": _unchanged,
+    "revised": _unchanged,
+    "retracted": _retracted,
+    "redacted": _unchanged,
     "erased": _unchanged,
 }
 KINDS = frozenset(_CHANGES)
-assert STAFF_ONLY_KINDS < KINDS
+assert STAFF_ONLY_KINDS | AMENDING_KINDS < KINDS

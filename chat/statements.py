@@ -20,7 +20,7 @@ MARK: Table = ReadMark.__table__  # type: ignore[attr-defined]
 ORDER: Table = OrderLink.__table__  # type: ignore[attr-defined]
 
 _ROW: tuple[str, ...] = ("conversation_id", "seq", "pub_seq", "sender", "client_id", "payload_hash")
-_ROW += ("kind", "body_sealed", "dek_id", "attachment_id", "chain_hash", "created_ms")
+_ROW += ("kind", "body_sealed", "dek_id", "attachment_id", "chain_hash", "created_ms", "target_seq")
 assert set(_ROW) == set(EVENT.c.keys()), "an event is written whole"
 _ADVANCED = (*State.__struct_fields__, "version", "chain_hash", "expires_ms")
 _PIECES = tuple(1 << power for power in range(8, -1, -1))  # rows in one statement, so that few are ever prepared
@@ -52,6 +52,7 @@ def row(event: Event, sealed: bytes, hashed: bytes, dek_id: int, link: bytes) ->
         event.attachment_id,
         link,
         event.created_ms,
+        event.target_seq,
     )
 
 

@@ -4,7 +4,8 @@ Danger. A frame sent twice, out of order, or to the wrong side; a slow reader th
 
 Principle. A room keeps one ring of serialised frames per side and no queue per reader: a reader owns a cursor and asks
 for what comes after it. What the ring no longer holds is read from the log, once for all readers who stand at the same
-place. A hint only says how far the log goes.
+place. A hint only says how far the log goes. When an event comes that takes back or changes an earlier one, the rings
+forget all that was before it: whoever is behind reads the log, which shows what is left.
 
 Boundary. Everything runs on the event loop and is touched by one task at a time; the log is read through `Reading`.
 """
@@ -17,7 +18,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from chat import audiences
-from chat.audiences import Audience, Event
+from chat.audiences import AMENDING_KINDS, Audience, Event
 from chat.models import Conversation
 from core.identity.callers import Caller
 from core.refusals import Refusal
@@ -71,6 +72,11 @@ class Ring:
         self.first = self.last + 2
         self._frames.clear()
 
+    def forget(self) -> None:
+        """Hold nothing any more of what came so far."""
+        self.first = self.last + 1
+        self._frames.clear()
+
     def after(self, cursor: int, limit: int) -> Frames | None:
         """The frames that follow a cursor; None when the ring does not reach back so far."""
         if cursor + 1 < self.first:
@@ -88,11 +94,12 @@ class Room:
         self.known = 0
         self.at_the_door = 0
         self.handovers = 0
+        self.amendments = 0
         self.watchers: set[Watcher] = set()
         self.seen: set[str] = set()
         self._rings: dict[Audience, Ring] = {}
         self._read_events = read_events
-        self._pages: dict[tuple[Audience, int], asyncio.Task[Frames]] = {}
+        self._pages: dict[tuple[Audience, int, int], asyncio.Task[Frames]] = {}
         self._catching: asyncio.Task[None] | None = None
 
     def begin(self, row: Conversation) -> None:
@@ -124,16 +131,29 @@ class Room:
         self._wake()
 
     async def after(self, audience: Audience, cursor: int) -> Frames:
-        """The frames that follow a cursor of this side, from the ring or else from the log."""
-        held = self._rings[audience].after(cursor, PAGE)
-        if held is not None:
-            return held
-        place = (audience, cursor)
+        """The frames that follow a cursor of this side, from the ring or else from the log.
+
+        A ring that is known to be behind waits for the log, and what was amended while we read is read again: nobody
+        is given what had been taken back by then.
+        """
+        while True:
+            if self._catching is not None:
+                await asyncio.wait([self._catching])
+            held = self._rings[audience].after(cursor, PAGE)
+            if held is not None:
+                return held
+            amendments = self.amendments
+            page = await asyncio.shield(self._reading(audience, cursor))
+            if amendments == self.amendments:
+                return page
+
+    def _reading(self, audience: Audience, cursor: int) -> "asyncio.Task[Frames]":
+        place = (audience, cursor, self.amendments)
         page = self._pages.get(place)
         if page is None:
             page = self._pages[place] = asyncio.get_running_loop().create_task(self._page(audience, cursor))
             page.add_done_callback(lambda _: self._pages.pop(place, None))
-        return await asyncio.shield(page)
+        return page
 
     async def close(self) -> None:
         """End what still reads the log for this room."""
@@ -180,9 +200,13 @@ class Room:
 
     def _push(self, event: Event) -> None:
         watched = {watcher.audience for watcher in self.watchers}
+        is_amending = event.kind in AMENDING_KINDS
+        self.amendments += is_amending
         for audience, ring in self._rings.items():
             if audiences.position(event, audience) is None:
                 continue
+            if is_amending:
+                ring.forget()
             frame = audiences.text(event, audience) if audience in watched else None
             if frame is None:
                 ring.skip()

@@ -91,10 +91,16 @@ def live(tx: Transaction) -> int:
 
 
 def export(media: Media, copying: Copying) -> Iterator[Part]:
-    """Her own originals, and what others sent her as it was shown: their metadata is about third persons."""
+    """Her own originals, and what others sent her as it was shown: their metadata is about third persons.
+
+    What she took back herself is still hers to have; what was redacted, or taken back by others, is not.
+    """
+    is_hers_to_have = TABLE.c.withdrawn.is_(None) | (
+        (TABLE.c.withdrawn == "retracted") & (TABLE.c.uploader == TABLE.c.owner)
+    )
     rows = copying.tx.execute(
         select(TABLE)
-        .where(TABLE.c.owner == copying.subject, TABLE.c.claimed_ms.is_not(None))
+        .where(TABLE.c.owner == copying.subject, TABLE.c.claimed_ms.is_not(None), is_hers_to_have)
         .order_by(TABLE.c.created_ms, TABLE.c.id)
     )
     for values in rows.mappings():

@@ -38,4 +38,5 @@ class Attachment(SQLModel, table=True):
     stored_bytes: int = Field(sa_type=Millis)
     created_ms: int = Field(sa_type=Millis)
     claimed_ms: int | None = Field(default=None, sa_type=Millis)
+    withdrawn: str | None = Field(default=None, max_length=16)  # retracted or redacted: kept sealed, shown to nobody
     expires_ms: int = Field(sa_type=Millis)

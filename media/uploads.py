@@ -233,6 +233,11 @@ class Media:
             del self._under_way[uploader]
 
 
+def withdraw(tx: Transaction, attachment_id: str, *, how: str) -> None:
+    """Show a file to nobody from now on, though it stays sealed for its period; `how` is "retracted" or "redacted"."""
+    tx.execute(update(TABLE).where(TABLE.c.id == attachment_id).values(withdrawn=how))
+
+
 async def _pieces(content: bytes) -> AsyncGenerator[bytes, None]:
     for start in range(0, len(content), PIECE):
         yield content[start : start + PIECE]

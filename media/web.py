@@ -2,9 +2,9 @@
 
 Danger. Somebody else's picture, a file that runs as a page of ours, half a file that looks like a whole one.
 
-Principle. "Not yours", "not there", "not sent yet" and "expired" are one 404. Only pictures we made ourselves are shown
-in place; the original is a download from a sandbox of its own. The first piece opens before the answer starts; when a
-later one will not open, the connection breaks off short of its announced length.
+Principle. "Not yours", "not there", "not sent yet", "taken back" and "expired" are one 404. Only pictures we made
+ourselves are shown in place; the original is a download from a sandbox of its own. The first piece opens before the
+answer starts; when a later one will not open, the connection breaks off short of its announced length.
 """
 
 import re
@@ -61,7 +61,8 @@ async def _find(media: Media, attachment_id: str, variant: str) -> Attachment:
 
 
 def _alive(tx: Transaction, attachment_id: str, *, now: int) -> Attachment:
-    found = tx.execute(select(TABLE).where(TABLE.c.id == attachment_id, TABLE.c.expires_ms > now)).mappings().first()
+    is_shown = (TABLE.c.expires_ms > now) & TABLE.c.withdrawn.is_(None)
+    found = tx.execute(select(TABLE).where(TABLE.c.id == attachment_id, is_shown)).mappings().first()
     if found is None:
         raise NotFound
     return Attachment(**found)

@@ -32,6 +32,7 @@ class Operation(StrEnum):
     RATE = "rate"
     ATTACH = "attach"
     RETRACT = "retract"
+    REDACT = "redact"
     REVIEW_TRANSCRIPT = "review_transcript"
     SEARCH = "search"
     LINK_ORDER = "link_order"
@@ -144,6 +145,7 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.ASSIGN: _TEAM,
         Operation.RESOLVE: _TEAM,
         Operation.ATTACH: _TEAM,
+        Operation.REDACT: _TEAM_PURPOSE,
         Operation.REVIEW_TRANSCRIPT: _TEAM_PURPOSE,
         Operation.SEARCH: _TEAM_PURPOSE,
         Operation.LINK_ORDER: _TEAM,
@@ -158,6 +160,7 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
     Role.PRIVACY_OFFICER: {
         Operation.READ_CONVERSATION: _CASE,
         Operation.NOTE: _CASE,
+        Operation.REDACT: _CASE,
         Operation.REVIEW_TRANSCRIPT: _CASE,
         Operation.SEARCH: _CASE,
         Operation.LINK_ORDER: _CASE,

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chat import audiences, cards, conversations, log
+from chat import amendments, audiences, cards, conversations, log
+from chat.amendments import Fate
 from chat.audiences import Audience, Event
 from chat.log import Span
 from core import ledger
@@ -23,6 +24,16 @@ from support.review import finding
 from support.review.finding import Reading
 
 LONGEST = 2_000
+
+
+@dataclass(frozen=True)
+class Amended:
+    """What became of a line: revised, retracted or redacted, by whom and when."""
+
+    how: str
+    by: str
+    ts: int
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -43,6 +54,7 @@ class Turn:
     values: dict[str, Any]
     is_for_self: bool
     is_unavailable: bool
+    amended: Amended | None
 
 
 @dataclass(frozen=True)
@@ -98,10 +110,12 @@ def open_(tx: Transaction, core: Core, caller: Caller, conversation_id: str, rea
 
 def lay_out(events: Iterable[Event]) -> list[Turn]:
     """The events as lines. Pure."""
-    return [_turn(event) for event in events]
+    held = list(events)
+    known = amendments.fates(held)
+    return [_turn(event, known.get(event.seq, amendments.UNTOUCHED)) for event in held]
 
 
-def _turn(event: Event) -> Turn:
+def _turn(event: Event, fate: Fate) -> Turn:
     speaker = audiences.who(event.sender, event.name, Audience.STAFF)
     attachment = event.body.get("attachment")
     return Turn(
@@ -116,4 +130,12 @@ def _turn(event: Event) -> Turn:
         values=event.body,
         is_for_self=event.sender == f"staff:{event.body.get('to')}",
         is_unavailable=bool(event.body.get("unavailable")),
+        amended=_amended(fate.redacted or fate.retracted or fate.revised),
     )
+
+
+def _amended(by: Event | None) -> Amended | None:
+    if by is None:
+        return None
+    name = audiences.who(by.sender, by.name, Audience.STAFF).name
+    return Amended(by.kind, name, by.created_ms, str(by.body.get("reason", "")))

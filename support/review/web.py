@@ -12,16 +12,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from chat import bodies
 from core import clock
 from core.identity import Caller, Role
 from core.identity.permissions import Purpose
-from core.refusals import Invalid, NotAllowed, NotFound, Refusal
+from core.refusals import Conflict, Invalid, NotAllowed, NotFound, Refusal
 from core.services import core_of
 from core.web.bodies import form
 from support.desk.badges import show, staff_page
 from support.desk.words import _
-from support.review import finding, transcript
+from support.review import finding, redaction, transcript
 from support.review.finding import By, Found, Reading, Sought
+from support.review.redaction import Wanted
 
 REFERENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,59}")  # what the ledger takes: a code, never a sentence
 
@@ -41,6 +43,14 @@ PURPOSES = [
 ]
 LABELS = {value: words for value, words, _example in PURPOSES}
 CLOSED = frozenset({Purpose.P3_MARKETING, Purpose.P4_NOTICE_ANALYTICS})
+REASONS = {
+    "payment_data": _("Payment details"),
+    "third_party_data": _("Another person's details"),
+    "sensitive_data": _("Sensitive details"),
+    "abusive": _("Abusive content"),
+    "legal_order": _("A legal order"),
+}
+assert tuple(REASONS) == bodies.REASONS
 PROOFS = {"guest": _("Not proven (guest)"), "email_code": _("Proven by e-mail code")}
 
 
@@ -92,7 +102,30 @@ async def open_(request: Request, caller: Caller) -> Response:
     return await _read(request, caller, await form(request))
 
 
-async def _read(request: Request, caller: Caller, fields: Mapping[str, str]) -> Response:
+@staff_page(Role.SUPERVISOR)
+async def redact(request: Request, caller: Caller) -> Response:
+    """The transcript again, with one line redacted, or with the reason why it was not."""
+    core, conversation = core_of(request), str(request.path_params["conversation"])
+    fields = await form(request)
+    try:
+        reading = _reading(fields.get("purpose", ""), fields.get("reason", "").strip())
+        wanted = Wanted(
+            seq=int(fields.get("seq", "")),
+            reason=fields.get("why", ""),
+            text=fields.get("text", "").strip(),
+            entry=fields.get("entry", ""),
+        )
+        await core.database.write(redaction.redact, core, caller, conversation, wanted, reading, now=clock.now())
+    except ValueError:
+        raise NotFound from None
+    except (Conflict, Invalid, NotAllowed) as refusal:
+        return await _read(request, caller, fields, refused=refusal)
+    return await _read(request, caller, fields)
+
+
+async def _read(
+    request: Request, caller: Caller, fields: Mapping[str, str], *, refused: Refusal | None = None
+) -> Response:
     core, conversation = core_of(request), str(request.path_params["conversation"])
     asked = Asked(purpose=fields.get("purpose", ""), reason=fields.get("reason", "").strip())
     try:
@@ -105,6 +138,10 @@ async def _read(request: Request, caller: Caller, fields: Mapping[str, str]) -> 
         caller,
         "review/transcript.html",
         here="review",
+        status=refused.status if refused else 200,
+        refused=refused.sentence if refused else None,
+        asked=asked,
+        reasons=REASONS,
         sheet=sheet,
         proofs=PROOFS,
         purpose_label=LABELS[reading.purpose],
@@ -165,4 +202,5 @@ routes = [
     Route("/review", find, methods=["POST"]),
     Route("/review/{conversation}", read, methods=["GET"]),
     Route("/review/{conversation}/open", open_, methods=["POST"]),
+    Route("/review/{conversation}/redact", redact, methods=["POST"]),
 ]

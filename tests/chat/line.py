@@ -16,6 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.typing import Origin, Subprotocol
 
 import chat.web
+import media.web
 from chat import conversations, protocol, socket
 from chat.models import Conversation
 from chat.protocol import Ev
@@ -172,11 +173,12 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def serving(core: Core, media: Media, port: int) -> AsyncIterator[House]:
-    """Serve chat, and only chat, until the test is over."""
-    chat_service = Chat(core, media)
-    app = Starlette(routes=[*socket.routes, *chat.web.routes], middleware=[Middleware(Edge)])
-    app.state.core, app.state.chat, app.state.media = core, chat_service, media
+async def serving(core: Core, uploads: Media, port: int) -> AsyncIterator[House]:
+    """Serve chat and its files, and nothing else, until the test is over."""
+    chat_service = Chat(core, uploads)
+    files = media.web.routes(chat.web.may_see)
+    app = Starlette(routes=[*socket.routes, *chat.web.routes, *files], middleware=[Middleware(Edge)])
+    app.state.core, app.state.chat, app.state.media = core, chat_service, uploads
     config = uvicorn.Config(
         app,
         host="127.0.0.1",

@@ -27,10 +27,13 @@ BODIES: dict[str, dict[str, Any]] = {
     "reopened": {},
     "rating": {"score": 5},
     "erased": {},
+    "revised": {"of": 9, "text": "Hello again"},
+    "retracted": {"of": 9},
+    "redacted": {"of": 5, "reason": "sensitive_data"},
 }
 ORDER = [
     "opened", "message", "assigned", "note", "order_linked", "media", "resolved", "rating",
-    "reopened", "message", "order_unlinked", "identified", "resolved", "erased",
+    "reopened", "message", "revised", "redacted", "retracted", "order_unlinked", "identified", "resolved", "erased",
 ]  # fmt: skip
 
 
@@ -39,7 +42,7 @@ def test_every_kind_is_walked_through() -> None:
 
 
 @pytest.mark.both_engines
-@pytest.mark.parametrize("held", [0, 1, 7, len(ORDER) - 1])
+@pytest.mark.parametrize("held", [0, 1, 7, 11, len(ORDER) - 1])
 async def test_a_state_and_the_events_after_it_are_the_fresh_state(core: Core, held: int) -> None:
     amy, ben = person(), replace(agent(), id=BODIES["assigned"]["to"])
     chat = await opened(core, amy)
@@ -62,7 +65,7 @@ async def test_a_state_and_the_events_after_it_are_the_fresh_state(core: Core, h
 def _sender(kind: str, amy: Caller, ben: Caller) -> Caller:
     if kind in {"assigned", "note", "resolved", "reopened"}:
         return SYSTEM if kind in {"resolved", "reopened"} else ben
-    return SYSTEM if kind in {"identified", "erased", "order_linked", "order_unlinked"} else amy
+    return SYSTEM if kind in {"identified", "erased", "order_linked", "order_unlinked", "redacted"} else amy
 
 
 async def test_a_shopper_waits_until_somebody_answers(core: Core) -> None:

@@ -154,3 +154,128 @@ test('unread counts what the other side said after the own mark', () => {
 
   assert.equal(thread.unread(), 2);
 });
+
+const amend = (s, k, of, more = {}) => event(s, { k, b: { of, ...more } });
+
+/** Every order of a few events. */
+function orders(events) {
+  if (events.length < 2) return [events];
+  return events.flatMap((first, at) => orders([...events.slice(0, at), ...events.slice(at + 1)]).map((rest) => [first, ...rest]));
+}
+
+/** What each row shows after these events came in this order. */
+function shown(events, first = 1) {
+  const thread = opened(first);
+  for (const one of events) thread.receive(one);
+  return thread.rows().map((row) => [row.s, row.b]);
+}
+
+test('amendments show the same in whatever order they and their target came', () => {
+  const cases = [
+    [[event(1), amend(2, 'revised', 1, { text: 'two' }), amend(3, 'revised', 1, { text: 'three' })], { text: 'three', revised: 3000 }],
+    [[event(1), amend(2, 'revised', 1, { text: 'two' }), amend(3, 'retracted', 1)], { retracted: true }],
+    [[event(1), amend(2, 'retracted', 1), amend(3, 'redacted', 1, { reason: 'abusive' })], { redacted: true, reason: 'abusive' }],
+    [[event(1), amend(2, 'redacted', 1, { reason: 'abusive', text: 'x' }), event(3)], { redacted: true, reason: 'abusive', text: 'x' }],
+  ];
+
+  for (const [events, wanted] of cases) {
+    for (const order of orders(events)) assert.deepEqual(shown(order)[0], [1, wanted]);
+  }
+});
+
+test('an amendment is no line of its own', () => {
+  const thread = opened();
+  for (const one of [event(1), amend(2, 'retracted', 1), event(3)]) thread.receive(one);
+
+  assert.deepEqual(thread.rows().map((row) => row.s), [1, 3]);
+  assert.equal(thread.cursor, 3);
+});
+
+test('an amendment that was seen first is there when history brings its target', () => {
+  const thread = opened(5);
+  thread.receive(amend(5, 'revised', 4, { text: 'better' }));
+  const before = thread.rows();
+
+  thread.receive(event(4));
+
+  assert.deepEqual(before, []);
+  assert.deepEqual(thread.rows().map((row) => [row.s, row.b.text]), [[4, 'better']]);
+});
+
+test('what the server shows already is not undone by an older amendment', () => {
+  const later = event(1, { b: { text: 'three', revised: 9000 } });
+
+  assert.deepEqual(shown([later, amend(2, 'revised', 1, { text: 'two' })])[0], [1, { text: 'three', revised: 9000 }]);
+  assert.deepEqual(shown([event(1, { b: { retracted: true } }), amend(2, 'revised', 1, { text: 'two' })])[0], [1, { retracted: true }]);
+  assert.deepEqual(shown([event(1), amend(2, 'revised', 1)])[0], [1, { text: 'number 1' }]);
+});
+
+test('after a reset nothing is left of an amendment', () => {
+  const thread = opened();
+  for (const one of [event(1), amend(2, 'retracted', 1)]) thread.receive(one);
+
+  thread.reset('e2');
+  thread.receive(event(1));
+
+  assert.deepEqual(thread.rows().map((row) => row.b), [{ text: 'number 1' }]);
+});
+
+test('what was taken back is not unread', () => {
+  const thread = opened();
+  for (const one of [event(1), event(2), amend(3, 'retracted', 2)]) thread.receive(one);
+
+  assert.equal(thread.unread(0), 1);
+});
+
+test('a change of ours shows at once, and the log confirms it', () => {
+  const thread = opened();
+  thread.receive(event(1, { m: 'm1', from: shopper }));
+
+  thread.queue({ m: 'm2', k: 'revised', b: { of: 1, text: 'better' }, ts: 2000 });
+  const [waiting] = thread.rows();
+  thread.acknowledge({ t: 'ack', c: 'c1', m: 'm2', s: 2, ts: 2000 });
+  thread.receive(event(2, { m: 'm2', from: shopper, k: 'revised', b: { of: 1, text: 'better' } }));
+  const rows = thread.rows();
+
+  assert.deepEqual([waiting.key, waiting.b.text, waiting.delivery, waiting.changing], ['m1', 'better', 'waiting', true]);
+  assert.deepEqual(rows.map((row) => [row.key, row.b.text, row.delivery, row.changing]), [['m1', 'better', 'sent', undefined]]);
+});
+
+test('a change that was refused says so on its line, and taking it back leaves what is there', () => {
+  const thread = opened();
+  for (const s of [1, 2]) thread.receive(event(s, { m: `m${s}`, from: shopper }));
+  thread.queue({ m: 'm3', k: 'revised', b: { of: 1, text: 'better' }, ts: 2000 });
+  thread.queue({ m: 'm4', k: 'retracted', b: { of: 2 }, ts: 2000 });
+  for (const m of ['m3', 'm4']) thread.refuse(m, { code: 'too_late', message: 'Too late.' });
+
+  const refused = thread.rows();
+  for (const m of ['m3', 'm4']) thread.withdraw(m);
+  const after = thread.rows();
+
+  assert.deepEqual(refused.map((row) => [row.m, row.b.text, row.delivery, row.reason.code]), [
+    ['m3', 'better', 'failed', 'too_late'], ['m4', 'number 2', 'failed', 'too_late'],
+  ]);
+  assert.deepEqual(after.map((row) => [row.b.text, row.delivery]), [['number 1', 'sent'], ['number 2', 'sent']]);
+});
+
+test('a second change takes the place of one that failed', () => {
+  const thread = opened();
+  thread.receive(event(1, { m: 'm1', from: shopper }));
+  thread.queue({ m: 'm2', k: 'revised', b: { of: 1, text: 'worse' }, ts: 2000 });
+  thread.refuse('m2', { code: 'text_too_long', message: 'Too long.' });
+
+  thread.queue({ m: 'm3', k: 'revised', b: { of: 1, text: 'better' }, ts: 3000 });
+  thread.receive(event(2, { m: 'm3', from: shopper, k: 'revised', b: { of: 1, text: 'better' } }));
+
+  assert.deepEqual(thread.rows().map((row) => [row.b.text, row.delivery]), [['better', 'sent']]);
+});
+
+test('no change of ours brings back what is gone', () => {
+  const thread = opened();
+  thread.receive(event(1, { m: 'm1', from: shopper }));
+  thread.queue({ m: 'm2', k: 'revised', b: { of: 1, text: 'better' }, ts: 2000 });
+
+  thread.receive(amend(2, 'redacted', 1, { reason: 'abusive' }));
+
+  assert.deepEqual(thread.rows().map((row) => row.b), [{ redacted: true, reason: 'abusive' }]);
+});

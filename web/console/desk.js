@@ -5,6 +5,7 @@ import { get, post } from '../core/calls.js';
 import { place, sections, walk } from './cards.js';
 
 /** @import { Session } from '../core/session.js' */
+/** @import { Row } from '../core/thread.js' */
 /** @import { Card } from './cards.js' */
 /** @typedef {{id: string, ref: string, name: string, may_see_all: boolean}} Me */
 /** @typedef {{cards: Card[], version: number, now: number}} Snapshot */
@@ -61,6 +62,11 @@ export class Desk extends EventTarget {
   /** Write a reply or a note in the open conversation. @param {Mode} mode */
   write(mode) {
     if (this.opened !== null) this.#emit('writing', { mode });
+  }
+
+  /** Change a message or a note of one's own in the open conversation. @param {Row} row */
+  edit(row) {
+    if (this.opened !== null) this.#emit('editing', { row });
   }
 
   /** @param {string} conversation @param {string | null} to "me", a member's id or nobody */

@@ -92,6 +92,7 @@ export class DeskInbox extends Pane {
 /** The last line, and who said it. @param {Card} card */
 function preview({ last, topic }) {
   if (!last) return topic || t('kind_opened');
+  if (last.kind === 'retracted' || last.kind === 'redacted') return last.text || t('kind_gone');
   const text = last.kind === 'media' ? t('kind_media') : last.text;
   if (last.kind === 'note') return t('note_said', { text });
   return last.from === 'agent' ? t('agent_said', { text }) : text;

@@ -9,6 +9,7 @@ import { UploadTray } from '../parts/upload-tray.js';
 import { detail } from './desk.js';
 
 /** @import { Composer } from '../parts/composer.js' */
+/** @import { Row } from '../core/thread.js' */
 /** @import { Desk, Mode } from './desk.js' */
 
 export class DeskReply extends Part {
@@ -30,6 +31,7 @@ export class DeskReply extends Part {
     if (this.#desk) return;
     this.#desk = desk;
     desk.addEventListener('writing', (event) => this.#write(detail(event).mode));
+    desk.addEventListener('editing', (event) => this.#edit(detail(event).row));
     desk.session.addEventListener('typing', (event) => this.#typing(detail(event)));
   }
 
@@ -87,6 +89,12 @@ export class DeskReply extends Part {
     setTimeout(() => this.#composer?.focus());
   }
 
+  /** @param {Row} row */
+  #edit(row) {
+    this.#write(row.k === 'note' ? 'note' : 'reply');
+    setTimeout(() => this.#composer?.beginEdit({ of: row.s ?? 0, text: row.b.text }));
+  }
+
   get #tray() {
     const known = this.#trays.get(this.#conversation);
     if (known) return known;
@@ -99,7 +107,8 @@ export class DeskReply extends Part {
 
   /** Files wait until all are with the server; until then the words stay where they are. @param {Event} event */
   #compose = (event) => {
-    const { text } = detail(event);
+    const { text, edits } = detail(event);
+    if (edits !== null) return void this.#desk?.session.send(this.#conversation, 'revised', { of: edits, text });
     if (this.#mode === 'note') return void this.#send('note', { text });
     const tray = this.#tray;
     if (!tray.isReady) return event.preventDefault();

@@ -22,6 +22,7 @@ export class DeskThread extends Pane {
   listen(desk) {
     const { session } = desk;
     this.follow(desk, 'cards');
+    this.follow(session, 'welcome');
     desk.addEventListener('open', () => this.#opened());
     desk.addEventListener('gone', (event) => this.#gone(detail(event).conversation));
     session.addEventListener('change', (event) => this.#changed(detail(event).conversation));
@@ -64,7 +65,8 @@ export class DeskThread extends Pane {
     return html`
       ${opened === null ? this.#blank() : html`${this.#header(opened, card)}${this.#banner(card)}`}
       <div class="log-box" ?hidden=${opened === null}>
-        <chat-log .thread=${thread} .dress=${DRESS} @earlier=${this.#earlier} @read=${this.#read} @retry=${this.#retry} @discard=${this.#discard}></chat-log>
+        <chat-log .thread=${thread} .dress=${DRESS} @earlier=${this.#earlier} @read=${this.#read} @retry=${this.#retry} @discard=${this.#discard}
+          @edit=${this.#edit} @remove=${this.#remove}></chat-log>
       </div>
       <desk-reply ?hidden=${opened === null} .desk=${this.desk} .conversation=${opened ?? ''} .name=${name}></desk-reply>
     `;
@@ -74,7 +76,10 @@ export class DeskThread extends Pane {
   drawn() {
     const log = this.#log;
     if (!log) return;
-    log.online = this.desk.session.connection.phase === 'open';
+    const { session, card, me } = this.desk;
+    log.online = session.connection.phase === 'open';
+    log.changeMs = card?.assignee?.id === me.id ? (session.limits.change_ms ?? 0) : 0; // who holds it may change in it
+    log.skew = session.skew;
     log.refresh();
     /** @type {DeskReply | null} */ (this.querySelector('desk-reply'))?.update();
   }
@@ -89,6 +94,12 @@ export class DeskThread extends Pane {
 
   /** @param {Event} event */
   #discard = (event) => void (this.desk.opened && this.desk.session.discard(this.desk.opened, detail(event).m));
+
+  /** @param {Event} event */
+  #edit = (event) => this.desk.edit(detail(event).row);
+
+  /** @param {Event} event */
+  #remove = (event) => void (this.desk.opened && this.desk.session.send(this.desk.opened, 'retracted', { of: detail(event).row.s }));
 
   #blank() {
     return html`

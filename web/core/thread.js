@@ -4,15 +4,19 @@
 // A message of ours is shown at once under the id we made for it and becomes the log's event when that comes back.
 // Pure: frames in, rows out; no network, no document, no clock.
 
+import { fates, isAmendment, isGone, standing } from './amendments.js';
+
+/** @import { Fate } from './amendments.js' */
 /** @import { Ack, Body, Ev, State, SubOk, Who } from './frames.js' */
 /** @typedef {'waiting' | 'failed' | 'sent' | 'delivered' | 'read'} Delivery */
 /** @typedef {{code: string, message: string}} Reason */
 /** @typedef {{m: string, k: string, b: Body, ts: number, preview?: string}} Draft */
 /** @typedef {Draft & {s: number | null, reason: Reason | null}} Pending */
 /**
- * What the log shows in one line. `own`: this very reader's; `ours`: from the reader's side of the counter.
+ * What the log shows in one line. `own`: this very reader's; `ours`: from the reader's side of the counter; `changing`: it
+ * is a change of this line that is on its way or failed, under the id `m`.
  * @typedef {{key: string, s: number | null, m: string | null, k: string, b: Body, ts: number, from: Who,
- *   own: boolean, ours: boolean, delivery: Delivery | null, reason: Reason | null, preview?: string}} Row
+ *   own: boolean, ours: boolean, delivery: Delivery | null, reason: Reason | null, changing?: boolean, preview?: string}} Row
  */
 /** @typedef {{fresh: boolean, missing: {from: number, to: number} | null}} Received */
 /** @typedef {{kind: string, read: number, received: number}} Mark */
@@ -105,6 +109,7 @@ export class Thread {
 
   /** Show a message of ours before the server has it. @param {Draft} draft */
   queue(draft) {
+    if (isAmendment(draft)) this.#replaceFailed(draft.b.of);
     this.#pending.set(draft.m, { ...draft, s: null, reason: null });
     this.version += 1;
   }
@@ -157,18 +162,39 @@ export class Thread {
 
   /** Messages of the other side after a number. @param {number} [after] */
   unread(after = this.readUpto) {
-    return this.events.filter((event) => event.s > after && isSaid(event) && event.from.kind !== this.me.kind).length;
+    const known = fates(this.#held.values());
+    const said = this.events.filter((event) => event.s > after && isSaid(event) && event.from.kind !== this.me.kind);
+    return said.filter((event) => !isGone(standing(event.b, known.get(event.s)))).length;
   }
 
   /** The log, then what is on its way. @returns {Row[]} */
   rows() {
     const [read, received] = this.#reach();
-    const said = this.events.map((event) => this.#told(event, read, received));
-    return [...said, ...this.pending.map((draft) => this.#meant(draft))];
+    const known = fates(this.#held.values());
+    const told = this.events.filter((event) => !isAmendment(event)).map((event) => this.#told(event, read, received, known.get(event.s)));
+    const meant = this.pending.filter((draft) => !isAmendment(draft)).map((draft) => this.#meant(draft));
+    return [...this.#changed(told), ...meant];
   }
 
-  /** @param {Ev} event @param {number} read @param {number} received @returns {Row} */
-  #told(event, read, received) {
+  /** The lines with what is on its way for them: a change shows at once, a failed one says so. @param {Row[]} rows @returns {Row[]} */
+  #changed(rows) {
+    const changes = new Map(this.pending.filter(isAmendment).map((draft) => [draft.b.of, draft]));
+    if (!changes.size) return rows;
+    return rows.map((row) => {
+      const change = changes.get(row.s);
+      return change && !isGone(row.b) ? changed(row, change) : row;
+    });
+  }
+
+  /** @param {number} of */
+  #replaceFailed(of) {
+    for (const draft of this.#pending.values()) {
+      if (isAmendment(draft) && draft.b.of === of && draft.reason) this.#pending.delete(draft.m);
+    }
+  }
+
+  /** @param {Ev} event @param {number} read @param {number} received @param {Fate} [fate] @returns {Row} */
+  #told(event, read, received, fate) {
     const own = this.#isMine(event.from);
     const delivery = event.s <= read ? 'read' : event.s <= received ? 'delivered' : 'sent';
     return {
@@ -176,7 +202,7 @@ export class Thread {
       s: event.s,
       m: event.m ?? null,
       k: event.k,
-      b: event.b,
+      b: standing(event.b, fate),
       ts: event.ts,
       from: event.from,
       own,
@@ -188,8 +214,7 @@ export class Thread {
 
   /** @param {Pending} draft @returns {Row} */
   #meant(draft) {
-    const delivery = draft.reason ? 'failed' : draft.s === null ? 'waiting' : 'sent';
-    return { ...draft, key: draft.m, from: this.me, own: true, ours: true, delivery };
+    return { ...draft, key: draft.m, from: this.me, own: true, ours: true, delivery: deliveryOf(draft) };
   }
 
   /** A shopper who proves who she is gets another ref; what she wrote before stays hers. @param {Who} from */
@@ -214,6 +239,16 @@ export class Thread {
     while (this.#held.has(this.#high + 1)) this.#high += 1;
     while (this.#held.has(this.#low - 1)) this.#low -= 1;
   }
+}
+
+/** @param {Pending} draft @returns {Delivery} */
+const deliveryOf = ({ reason, s }) => (reason ? 'failed' : s === null ? 'waiting' : 'sent');
+
+/** A line under its own unconfirmed change. What could not be taken back is still there. @param {Row} row @param {Pending} change @returns {Row} */
+function changed(row, change) {
+  const { m, k, b, ts, reason } = change;
+  const after = k === 'revised' ? { text: b.text, revised: ts } : reason ? row.b : { retracted: true };
+  return { ...row, b: after, m, reason, delivery: deliveryOf(change), changing: true };
 }
 
 /** Does somebody say something with it, or does it only happen? @param {{k: string}} event */

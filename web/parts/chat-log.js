@@ -2,14 +2,16 @@
 // and stays where she is while she reads further up.
 import { html, nothing } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
+import { isGone } from '../core/amendments.js';
 import { dayKey } from '../core/format.js';
 import { t } from '../core/i18n.js';
+import { isSaid } from '../core/thread.js';
 import { draw as drawRow, dayLine, startsGroup, endsGroup } from './chat-row.js';
 import { Part } from './element.js';
 import { icon } from './icon.js';
 
 /** @import { Row, Thread } from '../core/thread.js' */
-/** @import { Dress } from './chat-row.js' */
+/** @import { Act, Dress } from './chat-row.js' */
 
 const WINDOW = 200;
 const STEP = 100;
@@ -18,7 +20,7 @@ const GRACE_MS = 300;
 
 /**
  * Set `.thread`, call `.refresh()` when it changed. Tells: 'earlier' (fetch older events), 'read' {upto}, 'retry' {m},
- * 'discard' {m}. `.dress` changes how rows look: names, cards, who stands on which side.
+ * 'discard' {m}, 'edit' {row}, 'remove' {row}. `.dress` changes how rows look: names, cards, who stands on which side.
  */
 export class ChatLog extends Part {
   /** @type {Dress} */
@@ -27,6 +29,10 @@ export class ChatLog extends Part {
   empty = '';
   /** Is the line open? Decides between "Sending…" and "Will send when you're back". */
   online = true;
+  /** For how long the reader may change or remove what she wrote, in ms; 0: not at all. */
+  changeMs = 0;
+  /** The server's clock minus ours, in ms. */
+  skew = 0;
 
   /** @type {Thread | null} */
   #thread = null;
@@ -42,6 +48,10 @@ export class ChatLog extends Part {
   #since = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #grace;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #expiry;
+  /** @type {{key: string, asks: boolean} | null} */
+  #acting = null;
   /** @type {{key: string, top: number} | null} */
   #anchor = null;
   #resized = new ResizeObserver(() => this.#repin());
@@ -54,6 +64,7 @@ export class ChatLog extends Part {
     this.#isPinned = true;
     this.#isLoading = false;
     this.#seen = 0;
+    this.#acting = null;
     this.update();
   }
 
@@ -76,6 +87,7 @@ export class ChatLog extends Part {
     document.removeEventListener('visibilitychange', this.#look);
     this.#resized.disconnect();
     clearTimeout(this.#grace);
+    clearTimeout(this.#expiry);
   }
 
   /** The thread changed: draw again, keeping the reader where she is. */
@@ -112,7 +124,7 @@ export class ChatLog extends Part {
     const lines = rows.slice(start, end);
     const unseen = this.unseen;
     return html`
-      <div class="scroll" role="log" aria-label=${t('log.label')} aria-live=${this.#isLoading || !lines.length ? 'off' : 'polite'} tabindex="0" @scroll=${this.#scrolled}>
+      <div class="scroll" role="log" aria-label=${t('log.label')} aria-live=${this.#isLoading || !lines.length ? 'off' : 'polite'} tabindex="0" @scroll=${this.#scrolled} @keydown=${this.#key}>
         ${start > 0 || this.#thread?.hasEarlier ? html`<button class="btn small earlier" type="button" aria-disabled=${this.#isLoading} @click=${this.#earlier}>${t('log.earlier')}</button>` : nothing}
         ${lines.length ? html`<ol class="log">${repeat(lines, (row) => row.key, (row, place) => this.#line(row, lines[place - 1], lines[place + 1]))}</ol>` : this.#blank()}
         ${end < rows.length ? html`<button class="btn small earlier" type="button" @click=${this.#later}>${t('log.later')}</button>` : nothing}
@@ -131,6 +143,7 @@ export class ChatLog extends Part {
     else this.#putBack(scroll);
     this.#look();
     this.#waitGrace();
+    this.#waitExpiry();
   }
 
   /** @returns {HTMLElement | null} */
@@ -148,11 +161,47 @@ export class ChatLog extends Part {
   #circumstances() {
     return {
       online: this.online,
-      isSlow: (/** @type {string} */ key) => Date.now() - (this.#since.get(key) ?? 0) >= GRACE_MS,
+      isSlow: (/** @type {string} */ m) => Date.now() - (this.#since.get(m) ?? 0) >= GRACE_MS,
       retry: (/** @type {string} */ m) => this.tell('retry', { m }),
       discard: (/** @type {string} */ m) => this.tell('discard', { m }),
+      mayChange: (/** @type {Row} */ row) => this.#leftFor(row) > 0,
+      acting: this.#acting,
+      act: (/** @type {Act} */ act, /** @type {Row} */ row) => this.#act(act, row),
     };
   }
+
+  /** How long a line may still be changed by its writer, in ms. @param {Row} row */
+  #leftFor(row) {
+    const isSettled = row.own && row.s !== null && isSaid(row) && !row.changing && !isGone(row.b) && !row.b.unavailable;
+    return isSettled ? row.ts + this.changeMs - (Date.now() + this.skew) : 0;
+  }
+
+  /** The focus stays with what the reader is doing. @param {Act} act @param {Row} row */
+  #act(act, row) {
+    const isOpen = this.#acting?.key === row.key;
+    this.#acting = act === 'ask' || (act === 'toggle' && !isOpen) ? { key: row.key, asks: act === 'ask' } : null;
+    this.draw();
+    if (act === 'edit' || act === 'remove') this.tell(act, { row });
+    if (act === 'ask') this.#focusOn(row.key, '[data-keeps]');
+    if (act === 'close') this.#focusOn(row.key, '.opener');
+    if (act === 'remove') this.#scroll?.focus();
+  }
+
+  /** @param {string} key @param {string} what */
+  #focusOn(key, what) {
+    const target = this.querySelector(`li[data-key="${CSS.escape(key)}"] ${what}`);
+    if (target instanceof HTMLElement) target.focus();
+  }
+
+  /** Escape puts the options away, and nothing else. @param {KeyboardEvent} event */
+  #key = (event) => {
+    if (event.key !== 'Escape' || !this.#acting) return;
+    event.preventDefault();
+    const { key } = this.#acting;
+    this.#acting = null;
+    this.draw();
+    this.#focusOn(key, '.opener');
+  };
 
   #blank() {
     return this.empty ? html`<p class="empty">${this.empty}</p>` : nothing;
@@ -225,6 +274,14 @@ export class ChatLog extends Part {
     const isRead = this.#isPinned && document.visibilityState === 'visible' && this.checkVisibility();
     if (isRead && this.#thread && this.#thread.cursor > 0 && this.#thread.epoch) this.tell('read', { upto: this.#thread.cursor });
   };
+
+  /** The options of a line go when its time is over. */
+  #waitExpiry() {
+    clearTimeout(this.#expiry);
+    if (!this.changeMs) return;
+    const left = (this.#thread?.rows() ?? []).map((row) => this.#leftFor(row)).filter((ms) => ms > 0);
+    if (left.length) this.#expiry = setTimeout(() => this.update(), Math.min(...left));
+  }
 
   /** "Sending…" shows after a moment only, so a good network never flickers. */
   #waitGrace() {

@@ -1,8 +1,10 @@
 // One line of the conversation: a bubble with who, when and how far it got, or a plain sentence for what happened.
 import { html, nothing } from 'lit-html';
 import { clock, day, dayKey } from '../core/format.js';
+import { isGone } from '../core/amendments.js';
 import { has, t } from '../core/i18n.js';
 import { isSaid } from '../core/thread.js';
+import { icon } from './icon.js';
 import { picture } from './picture.js';
 
 /** @import { TemplateResult } from 'lit-html' */
@@ -12,7 +14,12 @@ import { picture } from './picture.js';
  *   cards?: Record<string, (row: Row) => TemplateResult | string | typeof nothing>,
  *   meta?: (row: Row) => TemplateResult | string | typeof nothing}} Dress */
 /** @typedef {{starts: boolean, ends: boolean}} Group */
-/** @typedef {{online: boolean, isSlow: (key: string) => boolean, retry: (m: string) => void, discard: (m: string) => void}} Circumstances */
+/** @typedef {'toggle' | 'edit' | 'ask' | 'remove' | 'close'} Act what the reader does with a line of her own */
+/**
+ * `acting`: the line whose options are open, and whether it asks before it removes.
+ * @typedef {{online: boolean, isSlow: (m: string) => boolean, retry: (m: string) => void, discard: (m: string) => void,
+ *   mayChange: (row: Row) => boolean, acting: {key: string, asks: boolean} | null, act: (act: Act, row: Row) => void}} Circumstances
+ */
 
 const TOGETHER_MS = 5 * 60_000;
 
@@ -24,7 +31,8 @@ export function draw(row, group, now, dress) {
   const speaks = group.starts && (!onRight || dress.showsNames);
   return html`<li class=${classes.filter(Boolean).join(' ')} data-key=${row.key}>
     ${speaks ? html`<span class="who">${name(row, dress)}</span>` : html`<span class="vh">${name(row, dress)}</span>`}
-    ${dress.cards?.[row.k]?.(row) ?? bubble(row)}
+    <div class="said">${dress.cards?.[row.k]?.(row) ?? bubble(row)}${opener(row, now)}</div>
+    ${options(row, now)}
     ${foot(row, group, now, dress)}
   </li>`;
 }
@@ -49,25 +57,52 @@ const name = (row, dress) => dress.name?.(row) ?? (row.own ? t('log.you') : row.
 
 /** @param {Row} row */
 function bubble(row) {
+  if (isGone(row.b)) return tombstone(row);
   if (row.k === 'media') return html`<div class="bubble media">${picture(row)}${row.b.text ? html`<p class="caption" dir="auto">${row.b.text}</p>` : nothing}</div>`;
   return html`<p class="bubble" dir="auto">${row.b.text}</p>`;
+}
+
+/** What stands where something was said. @param {Row} row */
+function tombstone({ b, own }) {
+  if (b.retracted) return html`<p class="bubble gone">${t(own ? 'log.retracted_own' : 'log.retracted')}</p>`;
+  return html`<div class="bubble gone"><p>${t('log.redacted', { reason: t(`reason.${b.reason}`) })}</p>${b.text ? html`<p dir="auto">${b.text}</p>` : nothing}</div>`;
+}
+
+/** @param {Row} row @param {Circumstances} now */
+function opener(row, now) {
+  if (!now.mayChange(row)) return nothing;
+  return html`<button class="btn quiet opener" type="button" aria-label=${t('log.options')} title=${t('log.options')} aria-expanded=${now.acting?.key === row.key}
+    @click=${() => now.act('toggle', row)}>${icon('menu')}</button>`;
+}
+
+/** Change or remove one's own line; removing asks once. @param {Row} row @param {Circumstances} now */
+function options(row, now) {
+  if (now.acting?.key !== row.key || !now.mayChange(row)) return nothing;
+  const asks = now.acting.asks;
+  return html`<div class="acts" role="group" aria-label=${t('log.options')}>
+    ${asks ? html`<span>${t('log.remove_sure')}</span>` : nothing}
+    ${asks || row.k === 'media' ? nothing : html`<button class="btn small" type="button" @click=${() => now.act('edit', row)}>${t('log.edit')}</button>`}
+    <button class="btn small danger" type="button" @click=${() => now.act(asks ? 'remove' : 'ask', row)}>${t('log.remove')}</button>
+    ${asks ? html`<button class="btn small" type="button" data-keeps @click=${() => now.act('close', row)}>${t('log.keep')}</button>` : nothing}
+  </div>`;
 }
 
 /** Time and delivery under the last of a run; a failure always, with what can be done about it. @param {Row} row @param {Group} group @param {Circumstances} now @param {Dress} dress */
 function foot(row, group, now, dress) {
   if (row.delivery === 'failed') return failure(row, now);
   const words = delivery(row, now);
-  if (!group.ends && row.delivery !== 'waiting') return html`<time class="vh" datetime=${iso(row.ts)}>${clock(row.ts)}</time>`;
-  return html`<span class="meta"><time datetime=${iso(row.ts)}>${clock(row.ts)}</time>${words ? html`<span>· ${words}</span>` : nothing}${row.k === 'note' ? html`<span>· ${t('log.note')}</span>` : nothing}${dress.meta?.(row) ?? nothing}</span>`;
+  const isPlain = row.delivery !== 'waiting' && !row.b.revised;
+  if (!group.ends && isPlain) return html`<time class="vh" datetime=${iso(row.ts)}>${clock(row.ts)}</time>`;
+  return html`<span class="meta"><time datetime=${iso(row.ts)}>${clock(row.ts)}</time>${row.b.revised ? html`<span class="edited">· ${t('log.edited')}</span>` : nothing}${words ? html`<span>· ${words}</span>` : nothing}${row.k === 'note' ? html`<span>· ${t('log.note')}</span>` : nothing}${dress.meta?.(row) ?? nothing}</span>`;
 }
 
 /** @param {Row} row @param {Circumstances} now */
-function failure({ m, reason }, now) {
+function failure({ m, reason, changing }, now) {
   const again = () => now.retry(m ?? '');
   const away = () => now.discard(m ?? '');
-  return html`<span class="meta wrong"><span>${t('log.failed')}</span>
+  return html`<span class="meta wrong"><span>${t(changing ? 'log.not_changed' : 'log.failed')}</span>
     <button class="link" type="button" @click=${again}>${t('log.retry')}</button>
-    <button class="link" type="button" @click=${away}>${t('log.discard')}</button>
+    <button class="link" type="button" @click=${away}>${t(changing ? 'log.keep' : 'log.discard')}</button>
     ${reason?.message ? html`<span>${reason.message}</span>` : nothing}</span>`;
 }
 
@@ -76,7 +111,7 @@ function delivery(row, now) {
   if (row.delivery === null) return '';
   if (row.delivery !== 'waiting') return t(`log.${row.delivery}`);
   if (!now.online) return t('log.queued');
-  return now.isSlow(row.key) ? t('log.sending') : '';
+  return now.isSlow(row.m ?? row.key) ? t('log.sending') : '';
 }
 
 /** @param {Row} row @param {Dress} dress */

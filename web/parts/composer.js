@@ -9,9 +9,11 @@ import { icon } from './icon.js';
 
 const ACCEPTED = 'image/jpeg,image/png,image/webp,image/gif,image/heic,image/heif';
 
+/** A message of hers that is being changed: its number and its words. @typedef {{of: number, text: string}} Edit */
+
 /**
- * Tells: 'compose' {text} (the draft stays unless nobody prevents it: a prevented event keeps the words), 'typing',
- * 'files' {files}. Properties: conversation, limit, placeholder, label, accept ('' = no files), disabled, extra (drawn
+ * Tells: 'compose' {text, edits} (the draft stays unless nobody prevents it: a prevented event keeps the words; `edits` is
+ * the number of the message that is being changed, or null), 'typing', 'files' {files}. Properties: conversation, limit, placeholder, label, accept ('' = no files), disabled, extra (drawn
  * before the send button), sendLabel, mayBeEmpty (true while the tray holds files).
  */
 export class Composer extends Part {
@@ -29,6 +31,8 @@ export class Composer extends Part {
   #drafts = new Map();
   #conversation = '';
   #over = 0;
+  /** What is being changed, and the draft that waits meanwhile. @type {(Edit & {kept: string}) | null} */
+  #edit = null;
 
   constructor() {
     super();
@@ -45,6 +49,7 @@ export class Composer extends Part {
    */
   set conversation(conversation) {
     if (conversation === this.#conversation) return;
+    this.endEdit();
     const box = this.querySelector('textarea');
     const early = this.#conversation ? '' : (box?.value ?? '');
     if (box) this.#drafts.set(this.#conversation, box.value);
@@ -66,6 +71,21 @@ export class Composer extends Part {
     this.#count();
   }
 
+  /** Change a message instead of writing one; the draft comes back afterwards. @param {Edit} edit */
+  beginEdit({ of, text }) {
+    this.#edit = { of, text, kept: this.#edit?.kept ?? this.text };
+    this.text = text;
+    this.draw();
+    this.focus();
+  }
+
+  endEdit() {
+    if (!this.#edit) return;
+    this.text = this.#edit.kept;
+    this.#edit = null;
+    this.update();
+  }
+
   /** @override */
   focus() {
     this.querySelector('textarea')?.focus();
@@ -73,9 +93,10 @@ export class Composer extends Part {
 
   /** @override */
   view() {
-    const label = this.label || t('composer.label');
-    return html`<form @submit=${this.#submit}>
-      ${this.accept ? html`<button class="btn quiet" type="button" aria-label=${t('composer.attach')} title=${t('composer.attach')} ?disabled=${this.disabled} @click=${this.#choose}>${icon('photo')}</button>
+    const label = this.#edit ? t('composer.edit_label') : this.label || t('composer.label');
+    const sends = this.#edit ? t('composer.save') : this.sendLabel || t('composer.send');
+    return html`${this.#edit ? this.#editing() : nothing}<form @submit=${this.#submit}>
+      ${this.accept && !this.#edit ? html`<button class="btn quiet" type="button" aria-label=${t('composer.attach')} title=${t('composer.attach')} ?disabled=${this.disabled} @click=${this.#choose}>${icon('photo')}</button>
         <input type="file" hidden multiple accept=${this.accept} @change=${this.#chosen}>` : nothing}
       <div class="box">
         <textarea rows="1" aria-label=${label} placeholder=${this.placeholder || label} enterkeyhint="send" ?disabled=${this.disabled}
@@ -83,9 +104,18 @@ export class Composer extends Part {
         ${this.#over > 0 ? html`<p class="count" id="composer-count" role="status">${t('composer.over', { n: this.#over, limit: this.limit })}</p>` : nothing}
       </div>
       ${this.extra}
-      <button class="btn primary" type="submit" aria-label=${this.sendLabel || t('composer.send')} title=${this.sendLabel || t('composer.send')} ?disabled=${this.disabled}>${icon('send', 'directional')}</button>
+      <button class="btn primary" type="submit" aria-label=${sends} title=${sends} ?disabled=${this.disabled}>${this.#edit ? icon('check') : icon('send', 'directional')}</button>
     </form>`;
   }
+
+  #editing() {
+    return html`<div class="editing"><span class="grow">${t('composer.editing')}</span><button class="link" type="button" @click=${this.#cancel}>${t('composer.cancel')}</button></div>`;
+  }
+
+  #cancel = () => {
+    this.endEdit();
+    this.focus();
+  };
 
   get #box() {
     return part(this, 'textarea', HTMLTextAreaElement);
@@ -100,6 +130,10 @@ export class Composer extends Part {
   /** Safari ends the composition before it reports the Enter that ended it: only keyCode 229 tells. @param {KeyboardEvent} event */
   #key = (event) => {
     const isComposing = event.isComposing || event.keyCode === 229;
+    if (event.key === 'Escape' && this.#edit && !isComposing) {
+      event.preventDefault();
+      this.#cancel();
+    }
     if (event.key !== 'Enter' || event.shiftKey || event.altKey || isComposing || event.defaultPrevented) return;
     event.preventDefault();
     this.#send();
@@ -107,10 +141,13 @@ export class Composer extends Part {
 
   #send() {
     const text = this.text.trim();
+    const edit = this.#edit;
     this.#count();
-    if (this.disabled || this.#over > 0 || (!text && !this.mayBeEmpty)) return this.focus();
-    const isTaken = this.tell('compose', { text });
-    if (isTaken) this.text = '';
+    if (this.disabled || this.#over > 0 || (!text && (edit || !this.mayBeEmpty))) return this.focus();
+    if (edit?.text === text) return this.#cancel();
+    const isTaken = this.tell('compose', { text, edits: edit?.of ?? null });
+    if (isTaken && edit) this.endEdit();
+    else if (isTaken) this.text = '';
     return this.focus();
   }
 
@@ -141,7 +178,7 @@ export class Composer extends Part {
   #offer(event, gift) {
     this.classList.remove('dropping');
     const files = [...(gift?.files ?? [])];
-    if (!files.length || !this.accept || this.disabled) return;
+    if (!files.length || !this.accept || this.disabled || this.#edit) return;
     event.preventDefault();
     this.tell('files', { files });
   }

@@ -16,7 +16,7 @@ import { OrderSheet } from './orders.js';
 
 /** @import { Ev, Who } from '../core/frames.js' */
 /** @import { Connection } from '../core/line.js' */
-/** @import { Thread } from '../core/thread.js' */
+/** @import { Row, Thread } from '../core/thread.js' */
 /** @import { Boot, Me, Standing } from './boot.js' */
 /** @import { Host } from './host.js' */
 
@@ -118,7 +118,7 @@ export class Talk {
   }
 
   #listen() {
-    this.composer.addEventListener('compose', (event) => this.#compose(/** @type {CustomEvent<{text: string}>} */ (event)));
+    this.composer.addEventListener('compose', (event) => this.#compose(/** @type {CustomEvent<{text: string, edits: number | null}>} */ (event)));
     this.composer.addEventListener('typing', () => this.session?.typing(this.#conversation));
     this.composer.addEventListener('files', (event) => this.tray.add(/** @type {CustomEvent<{files: File[]}>} */ (event).detail.files));
     this.tray.addEventListener('change', () => this.#filesMoved());
@@ -126,6 +126,14 @@ export class Talk {
     this.log.addEventListener('read', (event) => this.#read(/** @type {CustomEvent<{upto: number}>} */ (event).detail.upto));
     this.log.addEventListener('retry', (event) => void this.session?.retry(this.#conversation, /** @type {CustomEvent<{m: string}>} */ (event).detail.m));
     this.log.addEventListener('discard', (event) => void this.session?.discard(this.#conversation, /** @type {CustomEvent<{m: string}>} */ (event).detail.m));
+    this.log.addEventListener('edit', (event) => {
+      const { row } = /** @type {CustomEvent<{row: Row}>} */ (event).detail;
+      this.composer.beginEdit({ of: row.s ?? 0, text: row.b.text });
+    });
+    this.log.addEventListener('remove', (event) => {
+      const { row } = /** @type {CustomEvent<{row: Row}>} */ (event).detail;
+      void this.session?.send(this.#conversation, 'retracted', { of: row.s });
+    });
   }
 
   /** @param {Session} session */
@@ -157,15 +165,20 @@ export class Talk {
   }
 
   /** @param {Record<string, number>} limits */
-  #limited({ text, file }) {
+  #limited({ text, file, change_ms: changeMs }) {
+    this.log.changeMs = changeMs ?? 0;
+    this.log.skew = this.session?.skew ?? 0;
+    this.log.refresh();
     if (text) this.composer.limit = text;
     if (file) this.tray.limit = file;
   }
 
-  /** @param {CustomEvent<{text: string}>} event */
+  /** @param {CustomEvent<{text: string, edits: number | null}>} event */
   #compose(event) {
     this.complain('');
-    if (this.tray.isReady) return void this.#send(event.detail.text);
+    const { text, edits } = event.detail;
+    if (edits !== null) return void this.session?.send(this.#conversation, 'revised', { of: edits, text });
+    if (this.tray.isReady) return void this.#send(text);
     event.preventDefault();
     if (this.tray.hasFailed) return this.complain(t('files.failed'));
     this.#isHeld = true;

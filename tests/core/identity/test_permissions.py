@@ -15,7 +15,7 @@ BORIS = Caller("person", "boris", proof="email_code")
 GUEST = Caller("visitor", "g1")
 QUEUED = Resource("conversation", "c1", owner=ANNA.ref, team="care", state="open")
 
-# The columns of privacy.md section 4.5, as far as the operation exists here: a agent, s supervisor,
+# The columns of privacy.md section 4.5, as far as the operation exists here, and REDACT: a agent, s supervisor,
 # o privacy officer, x admin, u auditor.
 TABLE = {
     Operation.READ_CONVERSATION: "aso",
@@ -26,6 +26,7 @@ TABLE = {
     Operation.RATE: "",
     Operation.ATTACH: "as",
     Operation.RETRACT: "a",
+    Operation.REDACT: "so",
     Operation.REVIEW_TRANSCRIPT: "so",
     Operation.SEARCH: "aso",
     Operation.LINK_ORDER: "aso",

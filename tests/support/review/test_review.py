@@ -1,5 +1,6 @@
 """Review: nothing without a purpose, nothing that is not theirs, and an entry for every look."""
 
+import uuid
 from collections.abc import AsyncIterator
 
 import httpx
@@ -7,8 +8,10 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import update
 
+from chat import log
+from chat.log import Draft
 from chat.statements import CONVERSATION
-from core import ids
+from core import clock, ids
 from core.database import Transaction
 from core.identity import Role
 from core.services import Core
@@ -209,3 +212,62 @@ async def put_in_team(core: Core, conversation_id: str, team: str) -> None:
         tx.execute(update(CONVERSATION).where(CONVERSATION.c.id == conversation_id).values(team=team))
 
     await core.database.write(put)
+
+
+async def redacted(review: httpx.AsyncClient, who: Member, conversation_id: str, **fields: str) -> httpx.Response:
+    given = {"purpose": P5, "reason": "", "entry": "1", "seq": "2", "why": "third_party_data", "text": ""}
+    about = {"csrf_token": who.csrf, **given, **fields}
+    return await review.post(f"/review/{conversation_id}/redact", data=about, headers=who.page)
+
+
+@pytest.mark.clause("3(2)")
+async def test_a_supervisor_redacts_a_line_once_and_the_ledger_knows_who_and_why(
+    core: Core, review: httpx.AsyncClient, lee: Member
+) -> None:
+    made = await conversation(core, await shopper(core), "My neighbour's number is canary", "Thank you")
+
+    answer = await redacted(review, lee, made.id, text="A neighbour's number")
+    again = await redacted(review, lee, made.id, text="A neighbour's number")
+    other = await redacted(review, lee, made.id, entry="2")
+
+    assert (answer.status_code, again.status_code, other.status_code) == (200, 200, 409)
+    for page in (answer, again, other):
+        assert "canary" not in page.text
+        assert "A neighbour&#39;s number" in page.text
+    assert "This message was removed already." in other.text
+    assert "Redacted by Lee, " in answer.text
+    assert "Lee redacted entry 2: Another person's details" in answer.text
+    assert [entry for entry in await entries(core) if entry[1] == "message.redact"] == [
+        (lee.caller.ref, "message.redact", P5)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "status"),
+    [({"why": "because"}, 422), ({"purpose": ""}, 403), ({"purpose": "P3_MARKETING"}, 403), ({"seq": "x"}, 404)],
+)
+async def test_without_a_reason_or_a_purpose_that_permits_it_nothing_is_redacted(
+    core: Core, review: httpx.AsyncClient, lee: Member, fields: dict[str, str], status: int
+) -> None:
+    made = await conversation(core, await shopper(core), "A sentence of hers")
+
+    answer = await redacted(review, lee, made.id, **fields)
+
+    assert answer.status_code == status
+    assert "A sentence of hers" in (await opened(review, lee, made.id)).text
+
+
+async def test_a_transcript_says_what_was_edited_and_removed_by_whom(
+    core: Core, review: httpx.AsyncClient, lee: Member
+) -> None:
+    yiting = await shopper(core)
+    made = await conversation(core, yiting, "canary one", "canary two")
+
+    for kind, body in (("revised", {"of": 2, "text": "Better"}), ("retracted", {"of": 3})):
+        draft = Draft(made.id, yiting, str(uuid.uuid4()), kind, body)
+        await core.database.write(log.append_in, core, draft, now=clock.now())
+    answer = await opened(review, lee, made.id)
+
+    assert "canary" not in answer.text
+    for words in ("Edited by 陳○婷, ", "Removed by 陳○婷, ", "陳○婷 edited entry 2", "陳○婷 removed entry 3", "Better"):
+        assert words in answer.text
