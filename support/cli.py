@@ -258,7 +258,8 @@ def _fail(refused: Exception) -> NoReturn:
 
 
 def _settings() -> Settings:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    beside_the_answer = structlog.PrintLoggerFactory(sys.stderr)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30), logger_factory=beside_the_answer)
     try:
         return Settings()
     except ValidationError as error:

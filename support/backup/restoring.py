@@ -51,7 +51,8 @@ async def restore(settings: Settings, folder: Path, report: Report, *, now: int)
 
 
 def _place(settings: Settings, folder: Path, report: Report, now: int) -> tuple[Manifest, Path]:
-    name = f"{datetime.fromtimestamp(now / 1000, UTC):%Y%m%d-%H%M%S}"
+    name = f"{datetime.fromtimestamp(now / 1000, UTC):%Y%m%d-%H%M%S}-{now % 1000:03}"
+    places.refuse_taken(placing.set_aside(settings, name))
     lock = _locked(settings)
     try:
         if (settings.data / placing.PLAN).exists():
