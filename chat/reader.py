@@ -125,12 +125,13 @@ class Reader:
         async with self._chat.entering(conversation_id) as room:  # before the read, so that no hint is missed
             try:
                 opened = await self._open_in(room, purpose)
+                start, why = resume(opened.row, self._audience, cursor)
+                if why == "ahead" and await self._has_witnessed(opened.row, cursor.cur or 0):
+                    opened = await self._open_in(room, purpose)  # we have waited: the answer may be from before
+                    start, _ = resume(opened.row, self._audience, cursor)
             except NotFound:
                 self.leave(conversation_id)
                 raise
-            start, why = resume(opened.row, self._audience, cursor)
-            if why == "ahead":
-                await self._witness(opened.row, cursor.cur or 0)
             room.begin(opened.row)
             room.add(self._watcher)
             self._subscriptions[room.id] = Subscription(room, start, purpose)
@@ -144,13 +145,15 @@ class Reader:
             if room.handovers == handovers:
                 return opened
 
-    async def _witness(self, row: Conversation, cursor: int) -> None:
-        """The client has seen what is not there: its word counts once for each socket, and once an hour at all."""
-        if row.id not in self._witnessed:
-            self._witnessed.add(row.id)
-            lost = Lost(row.id, row.epoch, cursor, self._audience)
-            core = self._chat.core
-            row.epoch = await core.database.write(epochs.believe_client, core.hub, self._caller, lost, now=clock.now())
+    async def _has_witnessed(self, row: Conversation, cursor: int) -> bool:
+        """The client has seen what is not there: its word is heard once on each socket (chat.epochs)."""
+        if row.id in self._witnessed or cursor <= 0:
+            return False
+        self._witnessed.add(row.id)
+        lost = Lost(row.id, row.epoch, cursor, self._audience)
+        core = self._chat.core
+        await core.database.write(epochs.believe_client, core.hub, self._caller, lost, now=clock.now())
+        return True
 
     def _let_in(self, opened: Opened, start: int, why: str | None) -> None:
         self._say_where(opened.row.id, start, why)

@@ -89,7 +89,7 @@ def bring(source: Path, target: Path) -> bool:
 
 def copy(source: Path, target: Path) -> None:
     """A copy of its own, mode 0600, whole or not there at all; the folder's names are the caller's to sync."""
-    part = target.with_name(f".{target.name}.part")
+    part = target.with_name(f".{target.name}.00000000.part")  # as the store names its own, so that its sweep finds it
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with source.open("rb") as content, os.fdopen(descriptor, "wb") as file:

@@ -14,7 +14,8 @@ from chat.protocol import Close, Ev, Gone, Reset, SubOk
 from chat.statements import CONVERSATION, EVENT
 from core import clock, hub
 from core.database import Database, Transaction
-from core.identity.callers import SYSTEM
+from core.hub import Hub
+from core.identity.callers import SYSTEM, Caller
 from core.ledger import ENTRY
 from core.services import Core
 from media.uploads import Media
@@ -169,6 +170,27 @@ async def test_whoever_may_not_read_it_changes_nothing(house: House) -> None:
     assert [each.c for each in gone] == [chat.id]
     assert await epoch_of(house.core, chat) == chat.epoch
     assert witnesses(house.core) == []
+
+
+@pytest.mark.clause("3(2)")
+async def test_a_right_that_ends_while_the_witness_is_heard_has_ended(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy, ben, cat = await house.guest(), await house.member("ben"), await house.member("cat")
+    chat = await house.conversation(amy)
+    believe = epochs.believe_client
+
+    def and_meanwhile(tx: Transaction, hub_: Hub, caller: Caller, lost: Lost, *, now: int) -> str:
+        tx.execute(update(CONVERSATION).where(CONVERSATION.c.id == chat.id).values(assignee=cat.id))
+        return believe(tx, hub_, caller, lost, now=now)
+
+    monkeypatch.setattr(epochs, "believe_client", and_meanwhile)
+
+    async with house.connect(ben, subs={chat.id: {"cur": 999, "ep": chat.epoch}}) as his:
+        gone, shown = his.got(Gone), [*his.got(SubOk), *his.got(Ev)]
+
+    assert [each.c for each in gone] == [chat.id]
+    assert shown == []
 
 
 async def test_a_negative_cursor_is_nobodys_loss(house: House) -> None:
