@@ -13,12 +13,16 @@ Boundary. Done again after any stop, it finishes what it began.
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core import disk
-from core.engines import SideLock, sqlite_path
+from sqlalchemy.exc import DBAPIError
+
+from core import disk, ledger
+from core.database import DATA as DATA_PROFILE
+from core.database import Transaction
+from core.engines import SideLock, open_engine, sqlite_path
 from core.refusals import Conflict, Unavailable
 from core.report import Report
 from core.settings import Settings
@@ -45,9 +49,35 @@ async def restore(settings: Settings, folder: Path, report: Report, *, now: int)
     """Put a back-up in place of the present data. Raises: Refusal, StartRefused; then nothing has changed."""
     places.refuse_postgres(settings)
     manifest, aside = await asyncio.to_thread(_place, settings, folder, report, now)
+    await _tell_keystore(settings, await asyncio.to_thread(_ledger_end, aside))
     async with opened(settings) as house:
         assert house.settled is not None, "data that were put back are behind"
         return Restored(manifest.created_ms, aside if aside.exists() else None, house.settled)
+
+
+def _ledger_end(aside: Path) -> tuple[int, bytes]:
+    """How far the ledger of the data of before went; they may be the very data that are damaged."""
+    if not aside.exists():
+        return 0, b""
+    engine = open_engine(f"sqlite:///{aside}", DATA_PROFILE, writes=False)
+    try:
+        with engine.connect() as connection:
+            return ledger.end(Transaction(connection))
+    except DBAPIError:
+        return 0, b""
+    finally:
+        engine.dispose()
+
+
+async def _tell_keystore(settings: Settings, end: tuple[int, bytes]) -> None:
+    """Let the keystore know the true end of what was lost: by itself it knows it to the minute."""
+    vault = await asyncio.to_thread(Vault.open, settings)
+    try:
+        known = await vault.anchor()
+        if end[0] > known.ledger_seq:
+            await vault.remember(replace(known, number=known.number + 1, ledger_seq=end[0], ledger_hash=end[1]))
+    finally:
+        await asyncio.to_thread(vault.close)
 
 
 def _place(settings: Settings, folder: Path, report: Report, now: int) -> tuple[Manifest, Path]:
