@@ -99,6 +99,10 @@ class Connection:
         if self.reader.leave(conversation_id):
             self.out.reply(protocol.Gone(conversation_id))
 
+    def restart(self, conversation_id: str) -> None:
+        """The log is another telling now: whatever was shown of it must be forgotten."""
+        self.reader.restart(conversation_id)
+
     def close(self, code: Close) -> None:
         """End it in good order."""
         self.out.close(code)

@@ -11,14 +11,13 @@ Boundary. Verbs are functions of one transaction; `prepare` and `identify` are t
 which commits before (`prepare`) or between (`identify`) transactions of the data.
 """
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, func, select, update
 
-from chat import cards, log, marks, sealing
+from chat import cards, epochs, log, marks, sealing
 from chat.audiences import is_shopper
 from chat.cards import Card
 from chat.log import Draft
@@ -70,7 +69,7 @@ def open_(
         dek_id=fresh.key.id,
         owner=caller.ref,
         opened_by=caller.ref,
-        epoch=secrets.token_hex(8),
+        epoch=epochs.fresh(),
         chain_hash=sealing.first_link(fresh.id),
         locale=locale,
         topic_sealed=core.vault.seal_field(fresh.key, "conversation", fresh.id, "topic", topic) if topic else None,

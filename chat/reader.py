@@ -9,10 +9,11 @@ leave. A cursor moves by one; a number that does not follow ends the socket so t
 Boundary. `open_for` is the transaction; the rest runs on the event loop.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from chat import audiences, conversations, log, marks, protocol, rooms, states
+from chat import audiences, conversations, epochs, log, marks, protocol, rooms, states
 from chat.audiences import Audience
+from chat.epochs import Lost
 from chat.log import Span
 from chat.marks import Reached
 from chat.models import Conversation, ReadMark
@@ -78,6 +79,7 @@ class Reader:
         self._out = out
         self._subscriptions: dict[str, Subscription] = {}
         self._dirty: set[str] = set()
+        self._witnessed: set[str] = set()
         self._empty_pages = 0
 
     def holds(self, conversation_id: str) -> bool:
@@ -123,10 +125,17 @@ class Reader:
         async with self._chat.entering(conversation_id) as room:  # before the read, so that no hint is missed
             try:
                 opened = await self._open_in(room, purpose)
+                start, why = resume(opened.row, self._audience, cursor)
+                if why == "ahead" and await self._has_witnessed(opened.row, cursor.cur or 0):
+                    opened = await self._open_in(room, purpose)  # we have waited: the answer may be from before
+                    start, _ = resume(opened.row, self._audience, cursor)
             except NotFound:
                 self.leave(conversation_id)
                 raise
-            self._let_in(room, opened, cursor, purpose)
+            room.begin(opened.row)
+            room.add(self._watcher)
+            self._subscriptions[room.id] = Subscription(room, start, purpose)
+            self._let_in(opened, start, why)
 
     async def _open_in(self, room: Room, purpose: Purpose | None) -> Opened:
         """Ask again when the conversation changed hands while we asked: the answer may be from before."""
@@ -136,17 +145,37 @@ class Reader:
             if room.handovers == handovers:
                 return opened
 
-    def _let_in(self, room: Room, opened: Opened, cursor: Cursor, purpose: Purpose | None) -> None:
-        room.begin(opened.row)
-        room.add(self._watcher)
-        start, why = resume(opened.row, self._audience, cursor)
-        self._subscriptions[room.id] = Subscription(room, start, purpose)
+    async def _has_witnessed(self, row: Conversation, cursor: int) -> bool:
+        """The client has seen what is not there: its word is heard once on each socket (chat.epochs)."""
+        if row.id in self._witnessed or cursor <= 0:
+            return False
+        self._witnessed.add(row.id)
+        lost = Lost(row.id, row.epoch, cursor, self._audience)
+        core = self._chat.core
+        await core.database.write(epochs.believe_client, core.hub, self._caller, lost, now=clock.now())
+        return True
+
+    def _let_in(self, opened: Opened, start: int, why: str | None) -> None:
+        self._say_where(opened.row.id, start, why)
+        self._out.say(*self._states(opened))
+        self.wake(opened.row.id)
+
+    def restart(self, conversation_id: str) -> None:
+        """The log is another telling now: say so, and go on from its latest events."""
+        subscription = self._subscriptions.get(conversation_id)
+        if subscription is None:
+            return
+        start = max(0, subscription.room.last(self._audience) - protocol.NEWEST)
+        self._subscriptions[conversation_id] = replace(subscription, cursor=start)
+        self._say_where(conversation_id, start, "epoch")
+        self.wake(conversation_id)
+
+    def _say_where(self, conversation_id: str, start: int, why: str | None) -> None:
+        room = self._subscriptions[conversation_id].room
         last = room.last(self._audience)
         if why is not None:
             self._out.reply(protocol.Reset(room.id, room.epoch, last, why))
         self._out.reply(protocol.SubOk(room.id, room.epoch, last, start + 1))
-        self._out.say(*self._states(opened))
-        self.wake(room.id)
 
     async def _open(self, conversation_id: str, purpose: Purpose | None) -> Opened:
         database, now = self._chat.core.database, clock.now()
@@ -203,22 +232,21 @@ class Reader:
 
     async def fetch(self) -> list[str]:
         """The next events of every conversation that has some, about one WebSocket message's worth each time."""
-        dirty, self._dirty = self._dirty, set()
+        dirty, self._dirty = {each: self._subscriptions.get(each) for each in self._dirty}, set()
         frames: list[str] = []
         size = 0
-        for conversation_id in dirty:
+        for conversation_id, subscription in dirty.items():
             if size >= MESSAGE_BYTES:
                 self.wake(conversation_id)
                 continue
-            got = await self._next(conversation_id)
+            got = await self._next(conversation_id, subscription)
             size += sum(map(len, got))
             frames += got
         return frames
 
-    async def _next(self, conversation_id: str) -> list[str]:
-        subscription = self._subscriptions.get(conversation_id)
-        if subscription is None:
-            return []
+    async def _next(self, conversation_id: str, subscription: Subscription | None) -> list[str]:
+        if subscription is None or self._subscriptions.get(conversation_id) is not subscription:
+            return []  # opened anew since: its own frames wait behind its `reset`
         try:
             page = await subscription.room.after(self._audience, subscription.cursor)
         except Refusal:

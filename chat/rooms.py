@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from chat import conversations, log
+from chat import beacon, conversations, log
 from chat.audiences import Audience, Event
 from chat.batches import Batches
 from chat.log import Ack, Draft, Prepare, Span, Top
@@ -190,7 +190,10 @@ class Chat:
             if event.conversation_id in self.rooms:
                 fresh.setdefault(event.conversation_id, []).append(event)
         for conversation_id, following in fresh.items():
-            self.rooms[conversation_id].offer(following)
+            room = self.rooms[conversation_id]
+            if following[-1].seq <= room.last(Audience.STAFF):  # it has read ahead, or the log has lost its end
+                self.spawn(self.compare([conversation_id]))
+            room.offer(following)
         log.announce_hints(self.core, tops)
 
     def _hear(self, channel: str, packed: bytes) -> None:
@@ -212,6 +215,8 @@ class Chat:
                 self.spawn(self.states.show_mark(room, participant))
             case hub.TYPING, [participant]:
                 self.states.show_typing(room, participant)
+            case hub.EPOCH, _:
+                self.spawn(self.compare([room.id]))
             case hub.ACCESS, _:
                 room.handovers += 1
                 self.spawn(self._check_access([room.id]))
@@ -266,17 +271,15 @@ class Chat:
                 connection.abort()
 
     async def beacon(self) -> None:
-        """Compare every room with the database; take the rooms whose conversation has ended from their watchers."""
+        """Compare every room with the database."""
         watched = list(self.rooms)
         for start in range(0, len(watched), CHUNK):
-            chunk = watched[start : start + CHUNK]
-            rows = await self.core.database.read(conversations.several, chunk, now=clock.now())
-            for conversation_id in chunk:
-                if (room := self.rooms.get(conversation_id)) and (row := rows.get(conversation_id)):
-                    room.hear(row.last_seq)
-            ended = [conversation_id for conversation_id in chunk if conversation_id not in rows]
-            if ended:
-                await self._check_access(ended)
+            await self.compare(watched[start : start + CHUNK])
+
+    async def compare(self, conversation_ids: Sequence[str]) -> None:
+        """What these rooms know against the database; who watches one that has ended loses it."""
+        if ended := await beacon.compare(self.core, self.rooms, conversation_ids):
+            await self._check_access(ended)
 
     async def _check_sign_ins(self) -> None:
         open_ = {each.caller.sign_in for each in self.connections if each.caller.sign_in}

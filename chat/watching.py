@@ -47,6 +47,9 @@ class Watcher(Protocol):
     def lose(self, conversation_id: str) -> None:
         """The right to this conversation has ended."""
 
+    def restart(self, conversation_id: str) -> None:
+        """The log is another telling now: whatever was shown of it must be forgotten."""
+
 
 class Ring:
     """The latest frames of one side: numbers `first` to `last`, without a gap."""
@@ -99,15 +102,28 @@ class Room:
         self.seen: set[str] = set()
         self._rings: dict[Audience, Ring] = {}
         self._read_events = read_events
-        self._pages: dict[tuple[Audience, int, int], asyncio.Task[Frames]] = {}
+        self._pages: dict[tuple[str, Audience, int, int], asyncio.Task[Frames]] = {}
         self._catching: asyncio.Task[None] | None = None
 
     def begin(self, row: Conversation) -> None:
         """Start from what the database says; hints that came before are compared with it."""
         if not self._rings:
-            self.epoch = row.epoch
-            self._rings = {Audience.STAFF: Ring(row.last_seq), Audience.PUBLIC: Ring(row.last_pub_seq)}
+            self._start(row)
+        elif self.epoch != row.epoch:
+            self.renew(row)
         self.hear(row.last_seq)
+
+    def renew(self, row: Conversation) -> None:
+        """The log is another telling than the one known here: forget its frames, and let every watcher start afresh."""
+        self.handovers += 1  # whoever asked before must ask again: the answer names the old epoch
+        self._start(row)
+        for watcher in list(self.watchers):
+            watcher.restart(self.id)
+
+    def _start(self, row: Conversation) -> None:
+        self.epoch = row.epoch
+        self.known = row.last_seq
+        self._rings = {Audience.STAFF: Ring(row.last_seq), Audience.PUBLIC: Ring(row.last_pub_seq)}
 
     def last(self, audience: Audience) -> int:
         """The highest number that this side can be given now."""
@@ -148,7 +164,7 @@ class Room:
                 return page
 
     def _reading(self, audience: Audience, cursor: int) -> "asyncio.Task[Frames]":
-        place = (audience, cursor, self.amendments)
+        place = (self.epoch, audience, cursor, self.amendments)
         page = self._pages.get(place)
         if page is None:
             page = self._pages[place] = asyncio.get_running_loop().create_task(self._page(audience, cursor))
@@ -186,8 +202,11 @@ class Room:
         """Read up to what is known; what fails here is tried again by the beacon."""
         try:
             while self.known > self.last(Audience.STAFF):
-                before = self.last(Audience.STAFF)
-                for event in await self._read_events(self.id, Audience.STAFF, before + 1, PAGE):
+                before, epoch = self.last(Audience.STAFF), self.epoch
+                events = await self._read_events(self.id, Audience.STAFF, before + 1, PAGE)
+                if epoch != self.epoch:
+                    continue  # what we read may be of the old telling
+                for event in events:
                     if event.seq == self.last(Audience.STAFF) + 1:
                         self._push(event)
                 if self.last(Audience.STAFF) == before:

@@ -16,13 +16,14 @@ so a failing work fails alone. Announcements are given to `after_commit` and mad
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import BigInteger, Engine, MetaData, Select, Table, literal
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel
 
-from core.engines import DATA, KEYSTORE, Profile, SideLock, open_engine
+from core.engines import DATA, KEYSTORE, Profile, SideLock, copy_sqlite, open_engine
 from core.lanes import AsyncWork, BlockingWork, Lane, OutcomeUnknown, Transaction
 
 __all__ = ["DATA", "KEYSTORE", "Database", "Millis", "OutcomeUnknown", "Transaction", "insert_ignore", "row_lock"]
@@ -132,6 +133,11 @@ class Database:
             finally:
                 tx.close(flush=False)
                 transaction.rollback()
+
+    async def copy_to(self, target: Path) -> None:
+        """A consistent, compact copy of a SQLite file, while everybody goes on; `target` (mode 0600) must be new."""
+        assert not self.is_postgres, "PostgreSQL has its own back-ups"
+        await asyncio.get_running_loop().run_in_executor(self._readers, copy_sqlite, self.url, target)
 
     async def scrub(self) -> None:
         """Rewrite a SQLite file so that no byte of what was deleted stays in it; elsewhere that is the server's work.

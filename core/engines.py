@@ -5,13 +5,17 @@ survived a trial) and does not sync before it returns. So each setting below is 
 """
 
 import fcntl
+import os
+import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
 
+from core import disk
 from core.refusals import Unavailable
 
 
@@ -33,7 +37,7 @@ def open_engine(url: str, profile: Profile, *, writes: bool) -> Engine:
     """An engine whose connections are set up for `profile`; reading ones cannot write."""
     if url.startswith("postgresql"):
         return _open_postgres(url, writes=writes)
-    path = Path(make_url(url).database or "")
+    path = sqlite_path(url)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     pool: dict[str, Any] = {"pool_size": 1, "max_overflow": 0} if writes else {"pool_size": 16, "max_overflow": 0}
     engine = create_engine(url, hide_parameters=True, connect_args={"check_same_thread": False}, **pool)
@@ -70,6 +74,35 @@ def _set_pragmas(connection: Any, profile: Profile, *, writes: bool) -> None:  #
     cursor.close()
 
 
+def copy_sqlite(url: str, target: Path) -> None:
+    """Copy one moment of a SQLite file, row by row, so that no byte of what was deleted comes along; then sync it.
+
+    A reading connection does it in one step: with WAL no writer waits, and a copy in steps would begin again at
+    every commit of somebody else. Raises: FileExistsError.
+    """
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    source = sqlite3.connect(f"{sqlite_path(url).absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+    try:
+        source.execute("VACUUM INTO ?", (str(target),))
+    except BaseException:
+        target.unlink()
+        raise
+    finally:
+        source.close()
+    disk.sync_file(target)
+    disk.sync_folder(target.parent)
+
+
+def open_copy(path: Path) -> Engine:
+    """An engine that reads a SQLite file which nobody writes, and leaves no trace beside it."""
+    return create_engine(f"sqlite:///{path.absolute().as_uri()}?mode=ro&immutable=1&uri=true", poolclass=NullPool)
+
+
+def sqlite_path(url: str) -> Path:
+    """Where the SQLite file of a URL lies."""
+    return Path(make_url(url).database or "")
+
+
 def _open_postgres(url: str, *, writes: bool) -> Engine:
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
     options = "-c synchronous_commit=on -c lock_timeout=2000 -c statement_timeout=5000 " + (
@@ -90,7 +123,7 @@ class SideLock:
     """A lock on a file beside the SQLite file: one process writes it, every other one is told so."""
 
     def __init__(self, url: str) -> None:
-        database = Path(make_url(url).database or "")
+        database = sqlite_path(url)
         self._path = database.with_name(database.name + ".lock")
         self._file: IO[str] | None = None
 

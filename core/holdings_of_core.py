@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, Table, and_, delete, exists, func, or_, select, update
 from sqlmodel import SQLModel
 
-from core import ledger, mail
+from core import generation, ledger, mail
 from core.database import Transaction
 from core.holdings import Copying, Due, EraseVerb, Held, Holding, Part, Record, Ref
 from core.identity import models, people
@@ -25,6 +25,7 @@ IMPERSONAL = {
     "first_administrator": "One token that makes the first account; it belongs to nobody and is deleted when used.",
     "ledger_head": "One row: the number and hash at the end of the chain.",
     "ledger_checkpoint": "Signed lengths of the chain; hashes only.",
+    "generation": "One number: how far the data have come.",
 }
 
 _tables = SQLModel.metadata.tables
@@ -32,6 +33,7 @@ PERSON, VISITOR, SIGN_IN = _tables["person"], _tables["visitor"], _tables["sign_
 CODE, ATTEMPT, AGREED = _tables["login_code"], _tables["attempt"], _tables["acknowledgement"]
 LETTER = _tables[mail.TABLE]
 assert models
+assert generation
 
 
 def holdings() -> list[Holding]:

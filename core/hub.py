@@ -16,6 +16,7 @@ MARK = "mark"  # conversation, participant
 TYPING = "typing"  # conversation, participant
 SIGN_OUT = "signout"  # sign-in
 ACCESS = "access"  # conversation whose owner or assignment has changed
+EPOCH = "epoch"  # conversation whose log is another telling now
 
 
 class Hub(Protocol):

@@ -37,6 +37,7 @@ LONGEST_DELAY_MS: Final = HOUR
 MOST_ATTEMPTS: Final = 12
 AT_ONCE: Final = 4
 POLL_SECONDS: Final = 1.0
+EVERY: Final = "every"  # the key of work that comes again
 LEAVE_SECONDS: Final = 20.0
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}")
 _log = structlog.get_logger(__name__)
@@ -108,6 +109,14 @@ def finish(tx: Transaction, job: Job) -> None:
     """End a job inside the transaction of its effect. Raises: LeaseLost, and then the effect must not stand."""
     if tx.execute(delete(JOB).where(_held(job)).returning(JOB.c.id)).one_or_none() is None:
         raise LeaseLost(job.kind)
+
+
+def set_aside(tx: Transaction, *, now: int) -> int:
+    """Leave waiting work for a person to look at; what comes again by itself goes on. Returns how many there were."""
+    waiting = JOB.c.dead_ms.is_(None) & (JOB.c.key != EVERY)
+    tx.execute(update(JOB).where(JOB.c.key == EVERY).values(lease_ms=0))
+    aside = update(JOB).where(waiting).values(dead_ms=now, error="restored")
+    return len(tx.execute(aside.returning(JOB.c.id)).all())
 
 
 class Runner:
@@ -193,7 +202,7 @@ def _held(job: Job) -> Any:  # Any: a condition
 
 def _plan_periodic(tx: Transaction, every: Mapping[str, int], *, now: int | None) -> None:
     for kind in every:
-        enqueue(tx, kind, {}, run_ms=_now(tx, now), key="every")
+        enqueue(tx, kind, {}, run_ms=_now(tx, now), key=EVERY)
 
 
 def _claim(tx: Transaction, kinds: list[str], *, now: int | None) -> list[Job]:

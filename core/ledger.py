@@ -30,6 +30,7 @@ from core.vault.keystore import Vault
 PREFIX: Final = b"cs/ledger/v1"
 START: Final = bytes(32)
 PAGE: Final = 1_000
+GAP: Final = "ledger.gap"
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,79}")
 _COLUMNS = ("actor", "role", "action", "object_kind", "object_id", "purpose", "reason", "case_id", "result")
 
@@ -121,6 +122,36 @@ def append(
     tx.execute(insert(ENTRY).values(**row, previous_hash=previous, hash=digest))
     tx.execute(update(HEAD).where(HEAD.c.id == 1).values(seq=seq + 1, hash=digest))
     return seq + 1
+
+
+def end(tx: Transaction) -> tuple[int, bytes]:
+    """The number and hash of the last entry; nothing is locked."""
+    found = tx.execute(select(HEAD.c.seq, HEAD.c.hash).where(HEAD.c.id == 1)).one_or_none()
+    return (found.seq, found.hash) if found else (0, START)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Where a restore took entries away: the entry that says so, and how many it names."""
+
+    seq: int
+    result: str
+
+
+def note_gap(tx: Transaction, caller: Caller, lost: tuple[int, bytes], *, reason: str, now: int) -> tuple[int, int]:
+    """Say that the chain had gone on to `lost` (number, hash) before its data were put back; entries kept, and lost."""
+    kept, _ = end(tx)
+    missing = max(0, lost[0] - kept)
+    about = ("ledger", lost[1].hex() or "unknown")
+    result = f"kept-{kept}.lost-{missing}"
+    append(tx, caller=caller, action=GAP, object=about, reason=reason, result=result, now=now)
+    return kept, missing
+
+
+def gaps(tx: Transaction) -> list[Gap]:
+    """Every restore that the chain tells of."""
+    told = tx.execute(select(ENTRY.c.seq, ENTRY.c.result).where(ENTRY.c.action == GAP).order_by(ENTRY.c.seq))
+    return [Gap(row.seq, row.result) for row in told]
 
 
 def chained(previous: bytes, row: dict[str, Any]) -> bytes:  # Any: the JSON values of one entry

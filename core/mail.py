@@ -251,6 +251,12 @@ def sweep(tx: Transaction, *, now: int) -> None:
     tx.execute(delete(SealedLetter).where(or_(~_is_due(now), too_old)))
 
 
+def drop_all(tx: Transaction) -> int:
+    """Forget every letter and the work of sending it; returns how many there were."""
+    tx.execute(delete(jobs.QueuedJob).where(col(jobs.QueuedJob.kind) == JOB))
+    return len(tx.execute(delete(SealedLetter).returning(col(SealedLetter.id))).all())
+
+
 def _find(tx: Transaction, core: Core, letter: str, *, now: int) -> Letter | None:
     row = tx.session.exec(select(SealedLetter).where(SealedLetter.id == letter, _is_due(now))).first()
     return _open(core, row) if row else None

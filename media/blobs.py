@@ -25,6 +25,7 @@ from urllib.parse import unquote, urlsplit
 
 import aiofiles
 
+from core import disk
 from core.refusals import NotFound, Unavailable
 from core.settings import Settings
 
@@ -57,7 +58,7 @@ class LocalBlobs:
     """Blobs in a folder, spread over 256 subfolders by the first byte of their names."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder: Final = folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @classmethod
@@ -70,7 +71,7 @@ class LocalBlobs:
 
     async def create(self, name: str, pieces: AsyncGenerator[bytes, None]) -> int:
         """Write, sync, link, sync the folder."""
-        final = self._path(name)
+        final = self.path(name)
         part = final.with_name(f".{name}.{secrets.token_hex(4)}.part")
         try:
             await asyncio.to_thread(_make_folder, final.parent)
@@ -89,7 +90,7 @@ class LocalBlobs:
     async def size(self, name: str) -> int:
         """Ask the file system."""
         try:
-            status = await asyncio.to_thread(os.stat, self._path(name))
+            status = await asyncio.to_thread(os.stat, self.path(name))
         except FileNotFoundError:
             raise NotFound from None
         return status.st_size
@@ -97,7 +98,7 @@ class LocalBlobs:
     async def read(self, name: str, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """Seek once, then read on."""
         try:
-            file = await aiofiles.open(self._path(name), "rb", buffering=0)
+            file = await aiofiles.open(self.path(name), "rb", buffering=0)
         except FileNotFoundError:
             raise NotFound from None
         try:
@@ -113,17 +114,18 @@ class LocalBlobs:
 
     async def delete(self, name: str) -> None:
         """Unlink and sync the folder, so that a power cut does not bring it back."""
-        await asyncio.to_thread(_delete, self._path(name))
+        await asyncio.to_thread(_delete, self.path(name))
 
     async def names(self, *, before_ms: int) -> AsyncGenerator[str, None]:
         """Subfolder by subfolder."""
-        for folder in await asyncio.to_thread(lambda: sorted(self._folder.iterdir())):
+        for folder in await asyncio.to_thread(lambda: sorted(self.folder.iterdir())):
             for name in await asyncio.to_thread(_older, folder, before_ms):
                 yield name
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Where a blob lies."""
         assert _NAME.fullmatch(name), "a blob's name is a random id of ours"
-        return self._folder / name[:2] / name
+        return self.folder / name[:2] / name
 
 
 async def _write(part: Path, pieces: AsyncGenerator[bytes, None]) -> int:
@@ -148,14 +150,14 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         return
-    _sync_folder(folder.parent)
+    disk.sync_folder(folder.parent)
 
 
 def _publish(part: Path, final: Path) -> None:
     """A link, not a rename: a rename would silently replace what has the name already."""
     os.link(part, final)
     part.unlink()
-    _sync_folder(final.parent)
+    disk.sync_folder(final.parent)
 
 
 def _remove(part: Path) -> None:
@@ -166,15 +168,7 @@ def _remove(part: Path) -> None:
 def _delete(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         path.unlink()
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        disk.sync_folder(path.parent)
 
 
 def _older(folder: Path, before_ms: int) -> list[str]:

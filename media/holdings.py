@@ -79,6 +79,12 @@ def files(tx: Transaction, refs: Sequence[Ref]) -> list[str]:
     return [name for row in found for name in row]
 
 
+def every_file(tx: Transaction) -> Iterator[str]:
+    """The name of every blob that a row knows."""
+    for row in tx.execute(select(TABLE.c.original_blob, TABLE.c.view_blob, TABLE.c.thumb_blob)):
+        yield from row
+
+
 def erase(tx: Transaction, refs: Sequence[Ref], *, now: int) -> int:
     """Delete the rows."""
     gone = tx.execute(delete(TABLE).where(TABLE.c.id.in_(_ids(refs))).returning(TABLE.c.id))

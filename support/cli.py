@@ -121,6 +121,34 @@ def copy(
 
 
 @app.command()
+def backup(
+    place: Annotated[str, typer.Argument(help="A new folder for data and media; or the word `keys`.")],
+    file: Annotated[Path | None, typer.Argument(help="With `keys`: a new file for a copy of the keystore.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Back up data and media into a new folder, also while serving; or `backup keys FILE`, kept apart and for days."""
+    if place != "keys":
+        _command("backup", {"folder": str(Path(place).resolve())}, as_json=as_json)
+    elif file is None:
+        errors.print("Which file? Use: aftercare backup keys FILE")
+        raise typer.Exit(2)
+    else:
+        _command("backup.keys", {"file": str(file.resolve())}, as_json=as_json)
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(help="A folder that `aftercare backup` has made.")],
+    as_json: AsJson = False,
+) -> None:
+    """Put a back-up in place of the present data, which are set aside; stop the server first."""
+    from support.backup import commands  # noqa: PLC0415
+
+    report: Report = JsonReport() if as_json else ScreenReport()
+    _finish(_run(commands.restore(_settings(), folder.resolve(), report)))
+
+
+@app.command()
 def replay(
     files: Annotated[list[Path], typer.Argument(help="Recorded dialogues: retail JSONL, multidogo TSV or abcd JSON.")],
     url: Annotated[str, typer.Option(help="The server to play against.")] = "http://localhost:8000",
@@ -230,7 +258,8 @@ def _fail(refused: Exception) -> NoReturn:
 
 
 def _settings() -> Settings:
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30))
+    beside_the_answer = structlog.PrintLoggerFactory(sys.stderr)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(30), logger_factory=beside_the_answer)
     try:
         return Settings()
     except ValidationError as error:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import support.admin.commands as admin
+import support.backup.commands as backup
 import support.orders.commands as orders
 import support.privacy.commands as privacy
 import support.replay.commands as replay
@@ -61,5 +62,7 @@ COMMANDS: Mapping[str, Command] = {
     "copy.verify": verify,
     "ledger.verify": ledger_verify,
     "ledger.checkpoint": ledger_checkpoint,
+    "backup": backup.make,
+    "backup.keys": backup.copy_keys,
     "demo.staff": replay.tell_staff,
 }

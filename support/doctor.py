@@ -72,6 +72,11 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(settings.data).free
     words = f"{free // 1024**2:,} MiB free where the data lies."
     yield Finding("disk", "good" if free > LOW_DISK_BYTES else "bad", words)
+    if aside := sorted(
+        path.name for path in settings.data.glob("*.before-*") if not path.name.endswith(("-wal", "-shm"))
+    ):
+        words = f"Set aside by a restore: {', '.join(aside)}. No period ends these; delete them once you are sure."
+        yield Finding("restore", "caution", words)
     mode = stat.S_IMODE(settings.data.stat().st_mode)
     if mode & 0o077:
         yield Finding(

@@ -19,6 +19,8 @@ from core.vault.keystore import Vault
 from media.blobs import LocalBlobs
 from media.uploads import Media
 from support import holdings
+from support.backup import placing
+from support.backup.settling import Settled, settle_if_behind
 from support.migrating import check_schema, migrate
 
 
@@ -30,6 +32,7 @@ class House:
     media: Media
     chat: Chat
     holdings: Sequence[Holding]
+    settled: Settled | None = None  # what was done to the data, if they had been put back
 
 
 @contextlib.asynccontextmanager
@@ -37,6 +40,8 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
     """Open everything for this process; refuses with a sentence that says what to do."""
     rules = policy.load(settings.policy, controller=settings.controller_name, contact=settings.contact_email)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if settings.is_embedded:
+        placing.finish(settings)
     database = Database(settings.database_url)
     database.open()
     try:
@@ -50,7 +55,8 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
             media = Media(core, LocalBlobs.open(settings))
             kept = holdings.every(core, media)
             check(kept, SQLModel.metadata, IMPERSONAL, rules)
-            yield House(core, media, Chat(core, media), kept)
+            settled = await settle_if_behind(core, media, kept)
+            yield House(core, media, Chat(core, media), kept, settled)
             await limits.close()
         finally:
             vault.close()

@@ -6,6 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from core.database import Database
 from core.refusals import Unavailable
@@ -14,9 +15,10 @@ from core.settings import ROOT
 
 def migrate(database: Database) -> str | None:
     """Bring the schema to this program's revision; return the revision it came from."""
-    before = _current(database)
+    with database.engine.connect() as connection:
+        before = current(connection)
     if before != newest():
-        _refuse_a_newer_one(before)
+        refuse_newer(before)
         config = _config()
         with database.engine.connect() as connection:
             config.attributes["connection"] = connection
@@ -26,21 +28,23 @@ def migrate(database: Database) -> str | None:
 
 def check_schema(database: Database) -> None:
     """Refuse to serve a schema that is older or newer than this program's."""
-    found = _current(database)
-    _refuse_a_newer_one(found)
+    with database.engine.connect() as connection:
+        found = current(connection)
+    refuse_newer(found)
     if found != newest():
         raise Unavailable("schema_old", "The database is older than this program. Run `aftercare migrate` first.")
 
 
-def _refuse_a_newer_one(revision: str | None) -> None:
+def refuse_newer(revision: str | None) -> None:
+    """Refuse a schema that this program does not know."""
     known = {script.revision for script in _scripts().walk_revisions()}
     if revision is not None and revision not in known:
         raise Unavailable("schema_new", "The database is newer than this program. Start the newer program instead.")
 
 
-def _current(database: Database) -> str | None:
-    with database.engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision()
+def current(connection: Connection) -> str | None:
+    """The revision of this database's schema; None when it has none yet."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def newest() -> str | None:

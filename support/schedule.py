@@ -2,7 +2,7 @@
 
 import structlog
 
-from core import clock, mail
+from core import clock, generation, mail
 from core.identity import tidying
 from core.jobs import Handler, Job
 from core.policy import Policy
@@ -17,6 +17,7 @@ log = structlog.get_logger("schedule")
 RETENTION = "privacy.retention"
 CHECKPOINT = "ledger.checkpoint"
 MEDIA = "media.sweep"
+GENERATION = "data.generation"
 
 
 def every(policy: Policy) -> dict[str, int]:
@@ -24,6 +25,7 @@ def every(policy: Policy) -> dict[str, int]:
     return {
         tidying.JOB: tidying.EVERY_MS,
         MEDIA: clock.HOUR,
+        GENERATION: clock.MINUTE,
         CHECKPOINT: clock.HOUR,
         RETENTION: policy.span_ms("sweep"),
     }
@@ -38,6 +40,9 @@ def handlers(house: House) -> dict[str, Handler]:
     async def sign_ledger(_: Job) -> None:
         await privacy.checkpoint(house.core, Collected())
 
+    async def go_on(_: Job) -> None:
+        await generation.advance(house.core)
+
     async def retain(_: Job) -> None:
         """A brake stops the sweep for a person to look at, and is in the ledger; it is no fault of the job."""
         try:
@@ -49,6 +54,7 @@ def handlers(house: House) -> dict[str, Handler]:
         **mail.handlers(house.core),
         **tidying.handlers(house.core),
         MEDIA: sweep_media,
+        GENERATION: go_on,
         CHECKPOINT: sign_ledger,
         RETENTION: retain,
     }

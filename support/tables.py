@@ -3,6 +3,7 @@
 from types import ModuleType
 
 import chat.models
+import core.generation
 import core.identity.models
 import core.jobs
 import core.ledger
@@ -12,6 +13,7 @@ import support.orders.models
 import support.privacy.models
 
 ALL: tuple[ModuleType, ...] = (
+    core.generation,
     core.identity.models,
     core.jobs,
     core.ledger,

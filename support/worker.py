@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import AsyncIterator
 
+from core import generation
 from core.jobs import Runner
 from core.settings import Settings
 from support.house import House, opened
@@ -14,6 +15,7 @@ from support.schedule import every, handlers
 @contextlib.asynccontextmanager
 async def working(house: House) -> AsyncIterator[None]:
     """Run jobs while the block runs."""
+    await generation.advance(house.core)
     stop = asyncio.Event()
     task = asyncio.create_task(Runner(house.core, handlers(house), every(house.core.policy)).run_forever(stop))
     try:

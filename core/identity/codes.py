@@ -243,6 +243,11 @@ def sweep(tx: Transaction, *, now: int) -> None:
     tx.execute(delete(LoginCode).where(col(LoginCode.expires_ms) <= now))
 
 
+def drop_all(tx: Transaction) -> None:
+    """Forget every code; what a restore brings back may have been used since."""
+    tx.execute(delete(LoginCode))
+
+
 def address_subject(core: Core, email: str) -> bytes:
     """Under what failures for an address are counted."""
     return core.vault.lookup("attempt_email", email)

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import ColumnElement, and_, or_
+from sqlalchemy import ColumnElement, and_, or_, true
 from sqlmodel import col, delete, select, update
 
 from core import ids
@@ -165,6 +165,11 @@ def end_own(tx: Transaction, hub: Hub, kind: Kind, caller_id: str, sign_in: str)
 def end_all(tx: Transaction, hub: Hub, kind: Kind, caller_id: str) -> int:
     """End every sign-in of one caller: sign out everywhere, role change, disabled, address changed."""
     return len(_end_where(tx, hub, and_(col(SignIn.caller_kind) == kind, col(SignIn.caller_id) == caller_id)))
+
+
+def end_everyone(tx: Transaction, hub: Hub) -> int:
+    """End every sign-in there is; what a restore brings back may have been ended since."""
+    return len(_end_where(tx, hub, true()))
 
 
 def all_of(tx: Transaction, kind: Kind, caller_id: str, *, now: int) -> Sequence[SignIn]:

@@ -14,6 +14,7 @@ Keys stay in memory for five minutes; Python cannot wipe them, so core dumps mus
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Final, Self
 
 from core import clock
@@ -107,6 +108,26 @@ class Vault:
     async def tombstones(self, *, since_ms: int = 0) -> list[rows.Tombstone]:
         """Every destruction from a time on, oldest first: what a restored back-up must have replayed."""
         return await self._database.read(rows.tombstones, since_ms)
+
+    async def owners(self, dek_ids: Sequence[int]) -> dict[int, str]:
+        """Whose data keys these are, as far as they exist: the truth when a restored row says otherwise."""
+        return await self._database.read(rows.owners, dek_ids)
+
+    async def anchor(self) -> rows.Anchor:
+        """How far the data have come at least (core.generation)."""
+        return await self._database.read(rows.anchor)
+
+    def age(self) -> tuple[rows.Anchor, int]:
+        """What tells an older copy of a keystore from a newer one: its anchor, and how many keys it has destroyed."""
+        return self._database.read_now(rows.age)
+
+    async def remember(self, reached: rows.Anchor) -> None:
+        """Note how far the data have come."""
+        await self._database.write(rows.remember, reached)
+
+    async def copy_to(self, target: Path) -> None:
+        """A consistent copy of the keystore beside its work; the file must not exist. SQLite only."""
+        await self._database.copy_to(target)
 
     @property
     def system_key(self) -> DataKey:

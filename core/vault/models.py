@@ -37,6 +37,16 @@ SIGNER = Table(
     Column("created_ms", Millis, nullable=False),
 )
 
+ANCHOR = Table(
+    "anchor",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),  # the generation that the data have reached at least
+    Column("at_ms", Millis, nullable=False),
+    Column("ledger_seq", BigInteger, nullable=False),
+    Column("ledger_hash", LargeBinary, nullable=False),
+)
+
 KEYSTORE = Table(
     "keystore",
     METADATA,

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from core import disk
 from core.vault.keys import KEY_BYTES, expand
 from core.vault.refusals import KeyGone, KeyUnavailable, Reason, StartRefused
 
@@ -124,7 +125,7 @@ class FileProvider:
                 file.flush()
                 os.fsync(file.fileno())
             path.unlink()
-            _sync_folder(self._folder)
+            disk.sync_folder(self._folder)
         return DestroyReceipt(epoch, is_destroyed=True)
 
     def bound_to(self) -> str | None:
@@ -226,15 +227,7 @@ def write_new(path: Path, content: bytes) -> None:
         os.link(part, path)  # unlike a rename, a link never replaces
     finally:
         part.unlink()
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    disk.sync_folder(path.parent)
 
 
 def _decode(text: str) -> bytes | None:

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, text
 
 from core.database import Transaction, insert_ignore, row_lock
 from core.vault.epochs import Epochs, Wrapped
-from core.vault.models import DEK, KEYSTORE, METADATA, SIGNER, TOMBSTONE
+from core.vault.models import ANCHOR, DEK, KEYSTORE, METADATA, SIGNER, TOMBSTONE
 from core.vault.refusals import KeyGone, Reason
 
 SYSTEM = "system"  # the scope of the product's own keys
@@ -40,6 +40,19 @@ class Tombstone:
     scope: str
     reason: str
     at_ms: int
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """How far the data had come at a time, and where the ledger ended then."""
+
+    number: int
+    at_ms: int
+    ledger_seq: int
+    ledger_hash: bytes
+
+
+NO_ANCHOR = Anchor(0, 0, 0, b"")
 
 
 def prepare(tx: Transaction) -> None:
@@ -141,6 +154,33 @@ def tombstones(tx: Transaction, since_ms: int) -> list[Tombstone]:
     """Every destruction from a time on, oldest first."""
     statement = select(TOMBSTONE).where(TOMBSTONE.c.at_ms >= since_ms).order_by(TOMBSTONE.c.at_ms, TOMBSTONE.c.dek_id)
     return [Tombstone(**row) for row in tx.execute(statement).mappings()]
+
+
+def owners(tx: Transaction, dek_ids: Sequence[int]) -> dict[int, str]:
+    """Whose keys these are, as far as they exist."""
+    found: dict[int, str] = {}
+    for start in range(0, len(dek_ids), _BATCH):
+        some = select(DEK.c.id, DEK.c.owner).where(DEK.c.id.in_(dek_ids[start : start + _BATCH]))
+        found |= {row.id: row.owner for row in tx.execute(some)}
+    return found
+
+
+def anchor(tx: Transaction) -> Anchor:
+    """How far the data have come, as the keystore knows."""
+    row = tx.execute(select(ANCHOR).where(ANCHOR.c.id == 1)).one_or_none()
+    return Anchor(row.number, row.at_ms, row.ledger_seq, bytes(row.ledger_hash)) if row else NO_ANCHOR
+
+
+def remember(tx: Transaction, reached: Anchor) -> None:
+    """Note how far the data have come; it never goes back."""
+    values = vars(reached)
+    if not insert_ignore(tx, ANCHOR, [{"id": 1, **values}], ["id"]):
+        tx.execute(update(ANCHOR).where(ANCHOR.c.id == 1, ANCHOR.c.number < reached.number).values(**values))
+
+
+def age(tx: Transaction) -> tuple[Anchor, int]:
+    """What tells an older copy of a keystore from a newer one: its anchor, and how many keys it has destroyed."""
+    return anchor(tx), tx.execute(select(func.count()).select_from(TOMBSTONE)).scalar_one()
 
 
 def _rewrite(tx: Transaction, wrapped: Iterable[Wrapped]) -> None:

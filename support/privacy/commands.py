@@ -102,6 +102,10 @@ async def ledger_verify(core: Core, report: Report) -> int:
     verdict = await core.database.read(check)
     if verdict.is_whole:
         report.line(f"The ledger is whole: {verdict.entries} entries.")
+        for gap in await core.database.read(ledger.gaps):
+            report.line(
+                f"A restore is recorded at entry {gap.seq}: {gap.result}. Checkpoints of what was lost stay true."
+            )
         return DONE
     report.line(f"Entry {verdict.first_bad} cannot be believed ({verdict.why}); {verdict.entries} before it are whole.")
     return WRONG
@@ -119,7 +123,10 @@ async def checkpoint(core: Core, report: Report) -> int:
     folder = core.settings.data / "checkpoints"
     folder.mkdir(mode=0o700, exist_ok=True)
     size = note.split("\n")[1]
-    (folder / f"{int(size):012}.txt").write_text(note)
+    name = f"{int(size):012}"
+    if (folder / f"{name}.txt").exists():  # signed before a restore: it proves what was there, and stays
+        name += f"-{clock.now()}"
+    (folder / f"{name}.txt").write_text(note)
     report.line(f"Checkpoint at entry {size}.")
     return DONE
 
