@@ -50,11 +50,15 @@ class BadFrame(Exception):
 
 
 class Cursor(Struct):
-    """Where a client stands in a conversation: the last number it holds and the epoch that number belongs to."""
+    """Where a client stands in a conversation: the last number it holds and the epoch that number belongs to.
+
+    `marks` is the version of the read marks it was shown last; only a poll asks by it.
+    """
 
     cur: int | None = None
     ep: str | None = None
     purpose: str | None = None
+    marks: int | None = None
 
 
 class Hello(Struct, tag_field="t", tag="hello"):
@@ -91,6 +95,7 @@ class Get(Struct, tag_field="t", tag="get"):
     to: int | None = None
     before: int | None = None
     limit: int = NEWEST
+    purpose: str | None = None
 
 
 class Read(Struct, tag_field="t", tag="read"):
@@ -216,6 +221,7 @@ class SubOk(Struct, tag_field="t", tag="sub_ok"):
     ep: str
     last: int
     first: int
+    marks: int = 0
 
 
 class Page(Struct, tag_field="t", tag="page"):
