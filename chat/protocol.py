@@ -116,6 +116,14 @@ class Ping(Struct, tag_field="t", tag="ping"):
     n: int = 0
 
 
+class Poll(Struct):
+    """The body of `/chat/poll`: who asks, where the client stands, and how long it would wait for news."""
+
+    as_: Literal["shopper", "staff"] = field(default="shopper", name="as")
+    subs: dict[str, Cursor] = {}
+    wait_ms: int = 0
+
+
 ClientFrame = Hello | Send | Sub | Unsub | Get | Read | Received | Typing | Ping
 
 
@@ -124,6 +132,7 @@ class _Head(Struct):
 
 
 _client_frame = msgspec.json.Decoder(ClientFrame)
+_poll = msgspec.json.Decoder(Poll)
 _head = msgspec.json.Decoder(_Head)
 _batch = msgspec.json.Decoder(list[Raw])
 _known = {"hello", "send", "sub", "unsub", "get", "read", "rcvd", "typing", "ping"}
@@ -145,6 +154,16 @@ def parse(text: str) -> list[ClientFrame]:
     if len(pieces) > BATCH:
         raise BadFrame("too many frames in one message")
     return [frame for piece in pieces for frame in _one(piece)]
+
+
+def parse_poll(text: str) -> Poll:
+    """Read the body of a poll. Raises: BadFrame."""
+    if is_deeper(text, DEPTH):
+        raise BadFrame("nested too deeply")
+    try:
+        return _poll.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise BadFrame(str(error)) from None
 
 
 def _one(piece: str | Raw) -> list[ClientFrame]:

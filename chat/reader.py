@@ -38,6 +38,7 @@ class Subscription:
     room: Room
     cursor: int
     purpose: Purpose | None
+    marks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,10 @@ class Reader:
         subscription = self._subscriptions.get(conversation_id)
         return subscription.purpose if subscription else None
 
+    def marks_of(self, conversation_id: str) -> int:
+        """The version of the read marks when it was opened."""
+        return self._subscriptions[conversation_id].marks
+
     def wake(self, conversation_id: str) -> None:
         """There are new events to fetch."""
         if conversation_id in self._subscriptions:
@@ -189,11 +194,11 @@ class Reader:
         room.begin(opened.row)
         room.add(self._watcher)
         start, why = resume(opened.row, self._audience, cursor)
-        self._subscriptions[room.id] = Subscription(room, start, purpose)
+        version = sum(mark.version for mark in opened.marks)
+        self._subscriptions[room.id] = Subscription(room, start, purpose, version)
         last = room.last(self._audience)
         if why is not None:
             self._out.reply(protocol.Reset(room.id, room.epoch, last, why))
-        version = sum(mark.version for mark in opened.marks)
         self._out.reply(protocol.SubOk(room.id, room.epoch, last, start + 1, version))
         self._out.say(*self._states(opened))
         self.wake(room.id)

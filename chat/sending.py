@@ -56,7 +56,7 @@ class Sending:
     def __init__(self, chat: "rooms.Chat", caller: Caller, lang: str, pace: Pace) -> None:
         self._chat = chat
         self._caller = caller
-        self._audience = audiences.of_caller(caller)
+        self.audience = audiences.of_caller(caller)
         self._lang = lang
         self._pace = pace
         self._in_flight = 0
@@ -113,7 +113,7 @@ class Sending:
         error = None if future.cancelled() else future.exception()
         if error is None and not future.cancelled():
             ack = future.result()
-            reply(protocol.Ack(frame.c, frame.m, ack.position(self._audience), ack.ts, ack.duplicate, masked))
+            reply(protocol.Ack(frame.c, frame.m, ack.position(self.audience), ack.ts, ack.duplicate, masked))
             return
         reply(refused(_as_refusal(error), self._lang, c=frame.c, m=frame.m))
 
