@@ -3,9 +3,8 @@
 Danger. A commit awaited in the receive loop (pongs go unread and a healthy client is cut), a right taken
 from what the client says.
 
-Principle. `receive` never waits: a message is handed to the log and answered when its future is done; what needs a read
-goes to a bounded list of errands that one task works off in order. Who is asking comes from the sign-in; every append
-asks for the permission again on the locked row.
+Principle. `receive` never waits: a message goes through `chat.sending`, which answers when the log has it; what needs a
+read goes to a bounded list of errands that one task works off in order. Who is asking comes from the sign-in.
 
 Boundary. Runs on the event loop; opens transactions only through errands.
 """
@@ -13,40 +12,24 @@ Boundary. Runs on the event loop; opens transactions only through errands.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any
 
-import structlog
 from sqlalchemy.exc import DBAPIError
 
-from chat import audiences, bodies, protocol, rooms
-from chat.drafts import Ack, Draft, Prepare
+from chat import audiences, protocol, rooms
 from chat.marks import Reached
 from chat.outlet import Outlet, Send
-from chat.pace import Bucket
 from chat.protocol import Close, Cursor
-from chat.reader import Reader
+from chat.reader import Reader, open_noted
+from chat.sending import Sending, pace_for, refused
 from core import clock, hub, ledger
 from core.database import OutcomeUnknown, Transaction
-from core.identity import codes, permissions
+from core.identity import permissions
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
-from core.masking import find_cards, mask_cards
-from core.refusals import Invalid, NotFound, Refusal, TooMany, Unavailable
-from core.web import i18n
-
-logger = structlog.get_logger("chat")
+from core.refusals import NotFound, Refusal, Unavailable
 
 ERRANDS = 64
-IN_FLIGHT = 256
-ABUSE = 200
-STAFF_RATE, STAFF_BURST = 5.0, 50
-FRAME_RATE, FRAME_BURST = 50.0, 400
-TYPING_RATE, TYPING_BURST = 1 / 3, 2
-
-
-_OF_SHOPPERS = frozenset({"message", "media", "rating", "revised", "retracted"})
-_OF_STAFF = frozenset({"message", "media", "note", "revised", "retracted", "redacted"})
 
 
 class Connection:
@@ -62,18 +45,12 @@ class Connection:
         self._wants_inbox = inbox and caller.is_staff
         self.lang = lang
         self.out = Outlet(send, abort, self._fetch)
-        self.reader = Reader(chat, self, self.out)
+        self.reader = Reader(chat, self, self.out, open_noted)
         self._errands: deque[Coroutine[Any, Any, None]] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._marks: dict[str, Reached] = {}
-        self._in_flight = 0
-        self._refused = 0
-        settings = chat.core.settings
-        rate, burst = settings.message_rate, settings.message_burst
-        staff = caller.is_staff
-        self._messages = Bucket(max(rate, STAFF_RATE) if staff else rate, max(burst, STAFF_BURST) if staff else burst)
-        self._frames = Bucket(max(FRAME_RATE, 10 * rate), max(FRAME_BURST, 10 * burst))
-        self._typing = Bucket(TYPING_RATE, TYPING_BURST)
+        self._pace = pace_for(chat.core.settings, caller)
+        self._sending = Sending(chat, caller, lang, self._pace, self.purpose_of)
 
     # ------------------------------------------------------------ what the service asks of a connection
 
@@ -130,7 +107,7 @@ class Connection:
 
     def receive(self, frame: protocol.ClientFrame) -> None:
         """Act on one frame; never waits."""
-        if self._frames.take(asyncio.get_running_loop().time()):
+        if self._pace.frames.take(asyncio.get_running_loop().time()):
             self.close(Close.ABUSE)
             return
         match frame:
@@ -169,68 +146,15 @@ class Connection:
         self.out.reply(protocol.Tops(self.reader.tops()))
 
     def _send(self, frame: protocol.Send) -> None:
-        try:
-            draft, masked = self._draft(frame)
-            future = self.chat.submit(draft, len(bytes(frame.b)))
-        except Refusal as refusal:
-            self._refuse(refusal, c=frame.c, m=frame.m)
-            return
-        self._in_flight += 1
-        future.add_done_callback(partial(self._settled, frame.c, frame.m, masked))
+        self._sending.send(frame, self.out.reply)
+        if self._sending.is_abuse:
+            self.close(Close.ABUSE)
 
-    def _draft(self, frame: protocol.Send) -> tuple[Draft, int]:
-        """The draft of a `send`, and how many card numbers were taken out of it. Raises: Refusal."""
-        if self.chat.is_draining or self._in_flight >= IN_FLIGHT:
-            raise Unavailable("busy", retry_ms=1_000)
-        if wait := self._messages.take(asyncio.get_running_loop().time()):
-            self._refused += 1
-            if self._refused > ABUSE:
-                self.close(Close.ABUSE)
-            raise TooMany(wait, "rate")
-        bodies.check_client_id(frame.m)
-        if frame.k not in (_OF_STAFF if self.caller.is_staff else _OF_SHOPPERS):
-            raise Invalid("bad_kind", "That message could not be read.")
-        body = bodies.read(frame.k, frame.b)
-        masked = _mask(body)
-        return Draft(
-            conversation=frame.c,
-            sender=self.caller,
-            client_id=frame.m,
-            kind=frame.k,
-            body=body,
-            after=frame.after,
-            seen=frame.seen if self.caller.is_staff else None,
-            prepare=self._preparing(frame, body),
-            purpose=self.purpose_of(frame.c) if frame.k == "redacted" else None,
-        ), masked
-
-    def _preparing(self, frame: protocol.Send, body: dict[str, Any]) -> Prepare | None:  # Any: JSON values
-        """What must be done to the body inside the message's own transaction."""
-        if frame.k == "media":
-            return self.chat.claiming(frame.c, self.caller)
-        return self.chat.hiding_codes if codes.may_hold_code(body.get("text", "")) else None
-
-    def _settled(self, c: str, m: str, masked: int, future: "asyncio.Future[Ack]") -> None:
-        """The log has answered."""
-        self._in_flight -= 1
-        error = None if future.cancelled() else future.exception()
-        if isinstance(error, Refusal):
-            self._refuse(error, c=c, m=m)
-        elif isinstance(error, OutcomeUnknown):
-            self._refuse(Unavailable("unknown", retry_ms=2_000), c=c, m=m)
-        elif error is not None or future.cancelled():
-            logger.error("append_failed", kind=type(error).__name__)
-            self._refuse(Unavailable("internal", retry_ms=5_000), c=c, m=m)
-        else:
-            ack = future.result()
-            self.out.reply(protocol.Ack(c, m, ack.position(self.audience), ack.ts, ack.duplicate, masked))
-
-    def _refuse(self, refusal: Refusal, *, c: str | None = None, m: str | None = None) -> None:
-        sentence = i18n.gettext(self.lang, refusal.sentence)
-        self.out.reply(protocol.refusal(refusal, sentence, c=c, m=m))
+    def _refuse(self, refusal: Refusal, *, c: str | None = None) -> None:
+        self.out.reply(refused(refusal, self.lang, c=c))
 
     def _type(self, conversation_id: str) -> None:
-        if self.reader.holds(conversation_id) and not self._typing.take(asyncio.get_running_loop().time()):
+        if self.reader.holds(conversation_id) and not self._pace.typing.take(asyncio.get_running_loop().time()):
             self.chat.core.hub.publish(hub.TYPING, hub.hint(conversation_id, self.caller.ref))
 
     def _reach(self, conversation_id: str, reached: Reached) -> None:
@@ -246,7 +170,7 @@ class Connection:
         await self.reader.mark(conversation_id, self._marks.pop(conversation_id))
 
     async def _fetch(self) -> list[str]:
-        return await self.reader.fetch()
+        return [text for page in (await self.reader.fetch()).values() for text in page]
 
     # ------------------------------------------------------------ errands
 
@@ -283,13 +207,3 @@ def _note_inbox(tx: Transaction, caller: Caller, *, now: int) -> None:
     permissions.require(caller, Operation.READ_CONVERSATION)
     purpose = Purpose.P2_CONTRACT_AFTERSALES
     ledger.append(tx, caller=caller, action="inbox.watch", object=("inbox", "all"), purpose=purpose, now=now)
-
-
-def _mask(body: dict[str, Any]) -> int:  # Any: JSON values
-    """Reduce card numbers in what a person wrote, before anything is stored; returns how many there were."""
-    found = 0
-    for name in ("text", "comment"):
-        if name in body and (cards := find_cards(body[name])):
-            found += len(cards)
-            body[name] = mask_cards(body[name])
-    return found

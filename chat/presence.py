@@ -3,6 +3,7 @@ flicker. Pure: the caller brings the time in seconds of a steady clock.
 """
 
 LINGER_S = 15.0
+MOST_AT_ONCE = 30
 
 
 class Presence:

@@ -50,11 +50,15 @@ class BadFrame(Exception):
 
 
 class Cursor(Struct):
-    """Where a client stands in a conversation: the last number it holds and the epoch that number belongs to."""
+    """Where a client stands in a conversation: the last number it holds and the epoch that number belongs to.
+
+    `marks` is the version of the read marks it was shown last; only a poll asks by it.
+    """
 
     cur: int | None = None
     ep: str | None = None
     purpose: str | None = None
+    marks: int | None = None
 
 
 class Hello(Struct, tag_field="t", tag="hello"):
@@ -91,6 +95,7 @@ class Get(Struct, tag_field="t", tag="get"):
     to: int | None = None
     before: int | None = None
     limit: int = NEWEST
+    purpose: str | None = None
 
 
 class Read(Struct, tag_field="t", tag="read"):
@@ -111,6 +116,14 @@ class Ping(Struct, tag_field="t", tag="ping"):
     n: int = 0
 
 
+class Poll(Struct):
+    """The body of `/chat/poll`: who asks, where the client stands, and how long it would wait for news."""
+
+    as_: Literal["shopper", "staff"] = field(default="shopper", name="as")
+    subs: dict[str, Cursor] = {}
+    wait_ms: int = 0
+
+
 ClientFrame = Hello | Send | Sub | Unsub | Get | Read | Received | Typing | Ping
 
 
@@ -119,6 +132,7 @@ class _Head(Struct):
 
 
 _client_frame = msgspec.json.Decoder(ClientFrame)
+_poll = msgspec.json.Decoder(Poll)
 _head = msgspec.json.Decoder(_Head)
 _batch = msgspec.json.Decoder(list[Raw])
 _known = {"hello", "send", "sub", "unsub", "get", "read", "rcvd", "typing", "ping"}
@@ -140,6 +154,16 @@ def parse(text: str) -> list[ClientFrame]:
     if len(pieces) > BATCH:
         raise BadFrame("too many frames in one message")
     return [frame for piece in pieces for frame in _one(piece)]
+
+
+def parse_poll(text: str) -> Poll:
+    """Read the body of a poll. Raises: BadFrame."""
+    if is_deeper(text, DEPTH):
+        raise BadFrame("nested too deeply")
+    try:
+        return _poll.decode(text)
+    except (msgspec.MsgspecError, RecursionError, UnicodeError) as error:
+        raise BadFrame(str(error)) from None
 
 
 def _one(piece: str | Raw) -> list[ClientFrame]:
@@ -216,6 +240,7 @@ class SubOk(Struct, tag_field="t", tag="sub_ok"):
     ep: str
     last: int
     first: int
+    marks: int = 0
 
 
 class Page(Struct, tag_field="t", tag="page"):

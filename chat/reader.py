@@ -1,4 +1,4 @@
-"""Where one socket stands in each conversation, and what it is given from there.
+"""Where one client stands in each conversation, and what it is given from there.
 
 Danger. Content shown before the permission and, for staff, before the ledger entry; a hole or a repetition in what a
 client receives.
@@ -9,15 +9,17 @@ leave. A cursor moves by one; a number that does not follow ends the socket so t
 Boundary. `open_for` is the transaction; the rest runs on the event loop.
 """
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from chat import audiences, conversations, epochs, log, marks, protocol, rooms, states
-from chat.audiences import Audience
+from chat.audiences import Audience, Event
 from chat.epochs import Lost
 from chat.log import Span
 from chat.marks import Reached
 from chat.models import Conversation, ReadMark
-from chat.outlet import MESSAGE_BYTES, Outlet
+from chat.outlet import MESSAGE_BYTES
 from chat.protocol import Close, Cursor
 from chat.watching import Room
 from core import clock, ledger
@@ -25,6 +27,7 @@ from core.database import Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
 from core.refusals import Invalid, NotAllowed, NotFound, Refusal
+from core.services import Core
 
 MOST_EMPTY_PAGES = 3
 
@@ -36,6 +39,7 @@ class Subscription:
     room: Room
     cursor: int
     purpose: Purpose | None
+    marks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +50,45 @@ class Opened:
     marks: list[ReadMark]
 
 
+Open = Callable[[Core, Caller, str, Purpose | None], Awaitable[Opened]]
+
+
+def look_in(tx: Transaction, caller: Caller, conversation_id: str, purpose: Purpose | None, *, now: int) -> Opened:
+    """Let the caller in as far as the door: no content may leave on this alone. Raises: Refusal."""
+    row = conversations.find(tx, caller, conversation_id, Operation.READ_CONVERSATION, purpose, now=now)
+    return Opened(row, marks.of(tx, row.id))
+
+
 def open_for(tx: Transaction, caller: Caller, conversation_id: str, purpose: Purpose | None, *, now: int) -> Opened:
     """Let the caller in; a member of staff leaves an entry in the ledger (clause 3(2)). Raises: Refusal."""
-    row = conversations.find(tx, caller, conversation_id, Operation.READ_CONVERSATION, purpose, now=now)
+    opened = look_in(tx, caller, conversation_id, purpose, now=now)
     if caller.is_staff:
-        seen = ("conversation", row.id)
+        seen = ("conversation", conversation_id)
         ledger.append(tx, caller=caller, action="conversation.read", object=seen, purpose=purpose, now=now)
-    return Opened(row, marks.of(tx, row.id))
+    return opened
+
+
+async def open_noted(core: Core, caller: Caller, conversation_id: str, purpose: Purpose | None) -> Opened:
+    """Let a socket in: what staff are then sent as it comes rests on this one entry. Raises: Refusal."""
+    opening = core.database.write if caller.is_staff else core.database.read
+    return await opening(open_for, caller, conversation_id, purpose, now=clock.now())
+
+
+def read_for(
+    tx: Transaction, core: Core, caller: Caller, conversation_id: str, purpose: Purpose | None, *, span: Span
+) -> tuple[Conversation, list[Event]]:
+    """History for somebody who holds no subscription; staff leave the same entry. Raises: Refusal."""
+    opened = open_for(tx, caller, conversation_id, purpose, now=clock.now())
+    return opened.row, log.read(tx, core, opened.row, audiences.of_caller(caller), span)
+
+
+def page_of(frame: protocol.Get, events: Sequence[Event], audience: Audience) -> list[protocol.ServerFrame]:
+    """The answer to a `get`: what was found, closed by a `page`."""
+    upto = frame.to if frame.before is None and frame.to is not None else None
+    frames = [each for event in events if (each := audiences.frame(event, audience))]
+    frames = [each for each in frames if upto is None or each.s <= upto]
+    first, last = (frames[0].s, frames[-1].s) if frames else (0, 0)
+    return [*frames, protocol.Page(frame.c, first, last, first > 1)]
 
 
 def resume(row: Conversation, audience: Audience, cursor: Cursor) -> tuple[int, str | None]:
@@ -68,15 +104,29 @@ def resume(row: Conversation, audience: Audience, cursor: Cursor) -> tuple[int, 
     return (newest, "far") if last - cursor.cur > protocol.FAR else (cursor.cur, None)
 
 
-class Reader:
-    """The subscriptions of one socket."""
+class Out(Protocol):
+    """Where a reader puts what the client is to get."""
 
-    def __init__(self, chat: "rooms.Chat", watcher: "rooms.Connection", out: Outlet) -> None:
+    def reply(self, *frames: protocol.ServerFrame) -> None:
+        """Answer something the client asked."""
+
+    def say(self, *frames: str) -> None:
+        """As `reply`, for frames that are text already."""
+
+    def wake(self) -> None:
+        """There are events to fetch."""
+
+
+class Reader:
+    """The subscriptions of one socket, or of one poll."""
+
+    def __init__(self, chat: "rooms.Chat", watcher: "rooms.Connection", out: Out, open_: Open) -> None:
         self._chat = chat
         self._watcher = watcher
         self._caller = watcher.caller
         self._audience = watcher.audience
         self._out = out
+        self._open = open_
         self._subscriptions: dict[str, Subscription] = {}
         self._dirty: set[str] = set()
         self._witnessed: set[str] = set()
@@ -90,6 +140,10 @@ class Reader:
         """For what a member of staff opened it."""
         subscription = self._subscriptions.get(conversation_id)
         return subscription.purpose if subscription else None
+
+    def marks_of(self, conversation_id: str) -> int:
+        """The version of the read marks when it was opened."""
+        return self._subscriptions[conversation_id].marks
 
     def wake(self, conversation_id: str) -> None:
         """There are new events to fetch."""
@@ -134,14 +188,15 @@ class Reader:
                 raise
             room.begin(opened.row)
             room.add(self._watcher)
-            self._subscriptions[room.id] = Subscription(room, start, purpose)
+            version = sum(mark.version for mark in opened.marks)
+            self._subscriptions[room.id] = Subscription(room, start, purpose, version)
             self._let_in(opened, start, why)
 
     async def _open_in(self, room: Room, purpose: Purpose | None) -> Opened:
         """Ask again when the conversation changed hands while we asked: the answer may be from before."""
         while True:
             handovers = room.handovers
-            opened = await self._open(room.id, purpose)
+            opened = await self._open(self._chat.core, self._caller, room.id, purpose)
             if room.handovers == handovers:
                 return opened
 
@@ -171,17 +226,11 @@ class Reader:
         self.wake(conversation_id)
 
     def _say_where(self, conversation_id: str, start: int, why: str | None) -> None:
-        room = self._subscriptions[conversation_id].room
-        last = room.last(self._audience)
+        subscription = self._subscriptions[conversation_id]
+        room, last = subscription.room, subscription.room.last(self._audience)
         if why is not None:
             self._out.reply(protocol.Reset(room.id, room.epoch, last, why))
-        self._out.reply(protocol.SubOk(room.id, room.epoch, last, start + 1))
-
-    async def _open(self, conversation_id: str, purpose: Purpose | None) -> Opened:
-        database, now = self._chat.core.database, clock.now()
-        if self._caller.is_staff:
-            return await database.write(open_for, self._caller, conversation_id, purpose, now=now)
-        return await database.read(open_for, self._caller, conversation_id, purpose, now=now)
+        self._out.reply(protocol.SubOk(room.id, room.epoch, last, start + 1, subscription.marks))
 
     def _states(self, opened: Opened) -> list[str]:
         marked = [
@@ -200,15 +249,10 @@ class Reader:
         subscription = self._subscriptions.get(frame.c)
         if subscription is None:
             raise Invalid("not_open", "Open the conversation first.")
-        span = _span(frame)
-        events = await self._events(subscription, span)
-        upto = frame.to if frame.before is None and frame.to is not None else None
-        frames = [each for event in events if (each := audiences.frame(event, self._audience))]
-        frames = [each for each in frames if upto is None or each.s <= upto]
-        first, last = (frames[0].s, frames[-1].s) if frames else (0, 0)
-        self._out.reply(*frames, protocol.Page(frame.c, first, last, first > 1))
+        events = await self._events(subscription, span_of(frame))
+        self._out.reply(*page_of(frame, events, self._audience))
 
-    async def _events(self, subscription: Subscription, span: Span) -> list[audiences.Event]:
+    async def _events(self, subscription: Subscription, span: Span) -> list[Event]:
         """Read once more when something was taken back or changed while we read."""
         room = subscription.room
         while True:
@@ -217,9 +261,7 @@ class Reader:
             if amendments == room.amendments:
                 return events
 
-    def _read(
-        self, tx: Transaction, conversation_id: str, purpose: Purpose | None, span: Span
-    ) -> list[audiences.Event]:
+    def _read(self, tx: Transaction, conversation_id: str, purpose: Purpose | None, span: Span) -> list[Event]:
         row = conversations.find(
             tx, self._caller, conversation_id, Operation.READ_CONVERSATION, purpose, now=clock.now()
         )
@@ -230,19 +272,18 @@ class Reader:
         core = self._chat.core
         await core.database.write(conversations.mark, core, self._caller, conversation_id, reached, now=clock.now())
 
-    async def fetch(self) -> list[str]:
+    async def fetch(self) -> dict[str, list[str]]:
         """The next events of every conversation that has some, about one WebSocket message's worth each time."""
         dirty, self._dirty = {each: self._subscriptions.get(each) for each in self._dirty}, set()
-        frames: list[str] = []
+        pages: dict[str, list[str]] = {}
         size = 0
         for conversation_id, subscription in dirty.items():
             if size >= MESSAGE_BYTES:
                 self.wake(conversation_id)
                 continue
-            got = await self._next(conversation_id, subscription)
-            size += sum(map(len, got))
-            frames += got
-        return frames
+            pages[conversation_id] = await self._next(conversation_id, subscription)
+            size += sum(map(len, pages[conversation_id]))
+        return pages
 
     async def _next(self, conversation_id: str, subscription: Subscription | None) -> list[str]:
         if subscription is None or self._subscriptions.get(conversation_id) is not subscription:
@@ -282,7 +323,8 @@ def purpose_named(caller: Caller, named: str | None) -> Purpose | None:
         raise NotAllowed("purpose_refused", "Conversations may not be used for this purpose.") from None
 
 
-def _span(frame: protocol.Get) -> Span:
+def span_of(frame: protocol.Get) -> Span:
+    """Which events a `get` asks for; at most a page."""
     limit = min(max(1, frame.limit), protocol.PAGE)
     if frame.before is not None:
         return Span(limit, before=min(max(1, frame.before), 2**62))

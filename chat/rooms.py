@@ -24,6 +24,7 @@ from chat.audiences import Audience, Event
 from chat.batches import Batches
 from chat.log import Ack, Draft, Prepare, Span, Top
 from chat.models import Conversation
+from chat.pace import Paces
 from chat.presence import Presence
 from chat.protocol import Close
 from chat.states import States
@@ -79,6 +80,7 @@ class Chat:
         self.core = core
         self.media = media
         self.presence = Presence()
+        self.paces = Paces()
         self.connections: set[Connection] = set()
         self.is_draining = False
         self.rooms: dict[str, Room] = {}

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from chat import amendments, audiences, bodies, protocol
 from chat.connection import Connection
+from chat.presence import MOST_AT_ONCE
 from chat.protocol import SUBPROTOCOL, BadFrame, Close, Hello
 from chat.rooms import Chat
 from chat.server import ABORT
@@ -34,7 +35,6 @@ HELLO_S = 5.0
 HELLO_BYTES = 16_384
 POLICY_VIOLATION = 1008
 UNSUPPORTED_DATA = 1003
-MOST_SOCKETS = 30
 
 
 class Ended(Exception):
@@ -126,7 +126,7 @@ async def _sign_in(connection: HTTPConnection, hello: Hello, chat: Chat) -> Call
             caller = await access.caller(connection)
         if not csrf.matches(chat.core.vault, [caller.sign_in or ""], hello.csrf):
             raise Refused(Close.FORBIDDEN)
-        if chat.presence.count(caller.ref) >= MOST_SOCKETS:
+        if chat.presence.count(caller.ref) >= MOST_AT_ONCE:
             raise Refused(Close.ABUSE)
         await chat.core.limits.spend("socket.open", caller.sign_in or caller.ref)
     except TooMany:
@@ -145,7 +145,7 @@ def _welcome(client: Connection) -> protocol.Welcome:
         me=audiences.who(caller.ref, caller.name, audiences.Audience.STAFF if caller.is_staff else client.audience),
         now=clock.now(),
         limits=limits | {"subs": protocol.SUBSCRIPTIONS, "page": protocol.PAGE, "change_ms": change_ms},
-        features=["page", "masked"],
+        features=["page", "masked", "poll"],
     )
 
 

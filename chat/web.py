@@ -14,13 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from chat import audiences, conversations, log, protocol, reader, sealing
-from chat.audiences import Event
+from chat import audiences, conversations, protocol, reader, sealing
 from chat.log import Span
 from chat.models import Conversation
 from chat.rooms import Chat
 from core import clock
-from core.database import Transaction
 from core.identity import access
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
@@ -61,21 +59,12 @@ async def get_events(request: Request) -> Response:
     """A page of history: `?before=` or `?after=` a number of the caller's counting, at most 200 events."""
     core, conversation_id = core_of(request), str(request.path_params["conversation"])
     span, caller = _span(request), (await _callers(request))[0]
-    if caller.is_staff:
-        row, events = await core.database.write(_read, request, caller, conversation_id, span)
-    else:
-        row, events = await core.database.read(_read, request, caller, conversation_id, span)
+    reading = core.database.write if caller.is_staff else core.database.read
+    row, events = await reading(reader.read_for, core, caller, conversation_id, _purpose(request, caller), span=span)
     audience = audiences.of_caller(caller)
     frames = [protocol.plain(frame) for event in events if (frame := audiences.frame(event, audience))]
     last = row.last_seq if caller.is_staff else row.last_pub_seq
     return json(request, {"events": frames, "ep": row.epoch, "last": last})
-
-
-def _read(
-    tx: Transaction, request: Request, caller: Caller, conversation_id: str, span: Span
-) -> tuple[Conversation, list[Event]]:
-    opened = reader.open_for(tx, caller, conversation_id, _purpose(request, caller), now=clock.now())
-    return opened.row, log.read(tx, core_of(request), opened.row, audiences.of_caller(caller), span)
 
 
 async def may_see(request: Request, conversation_id: str) -> tuple[Caller, DataKey]:

@@ -15,7 +15,7 @@ import support.desk.web
 import support.privacy.web
 import support.review.web
 import support.shopper.web
-from chat import socket
+from chat import poll, socket
 from core.identity import access
 from core.settings import Settings
 from core.web import access_log, csrf, edge, headers
@@ -52,6 +52,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *support.admin.web.routes,
         *chat.web.routes,
         *socket.routes,
+        *poll.routes,
         *media.web.routes(chat.web.may_see),
         *core.web.health.routes,
         *core.web.assets.routes,

@@ -43,6 +43,7 @@ COOKIES: dict[str, Cookie] = {
     "staff": Cookie("__Host-cd", "login"),
     "challenge": Cookie("__Host-cx", "login", 600),
 }
+UNATTENDED = frozenset({"/chat/poll", "/chat/send"})
 _KNOWN = "aftercare.sign_ins"
 
 
@@ -187,10 +188,14 @@ async def _known(connection: HTTPConnection, kind: Kind) -> Known | None:
 async def _look_up(connection: HTTPConnection, token: str, kind: Kind) -> Known | None:
     core, now = core_of(connection), clock.now()
     known = await core.database.read(recognise, core, token, kind, now=now)
-    is_activity = connection.scope["type"] == "http"  # what a socket carries does not keep a sign-in alive
-    if known is not None and is_activity and known.sign_in.seen_ms <= now - signins.SEEN_STEP_MS:
+    if known is not None and _is_activity(connection) and known.sign_in.seen_ms <= now - signins.SEEN_STEP_MS:
         await core.database.write(signins.touch, known.sign_in.id, now=now)
     return known
+
+
+def _is_activity(connection: HTTPConnection) -> bool:
+    """Whether somebody is at work: what a socket carries, or a page asks in its place, keeps no sign-in alive."""
+    return connection.scope["type"] == "http" and connection.scope["path"] not in UNATTENDED
 
 
 def recognise(tx: Transaction, core: Core, token: str, kind: Kind, *, now: int) -> Known | None:

@@ -23,12 +23,17 @@ def json(_: Request, value: object, status: int = 200) -> Response:
 
 async def body(request: Request, shape: type[S], limit: int = 65_536) -> S:
     """The JSON body as `shape` (declare it with `forbid_unknown_fields=True`); refuses everything else."""
-    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
-        raise Unsupported("content_type", "Send JSON with Content-Type: application/json.")
     try:
-        return msgspec.json.decode(await read(request, limit), type=shape)
+        return msgspec.json.decode(await json_text(request, limit), type=shape)
     except msgspec.DecodeError as error:  # its text names a field and a type, never a value
         raise Invalid("body", "That request is not in the form we expect.", detail=str(error)) from None
+
+
+async def json_text(request: Request, limit: int) -> bytes:
+    """The body of a request that says it is JSON, at most `limit` bytes, unread. Raises: Unsupported, TooLarge."""
+    if request.headers.get("content-type", "").split(";")[0].strip() != "application/json":
+        raise Unsupported("content_type", "Send JSON with Content-Type: application/json.")
+    return await read(request, limit)
 
 
 async def form(request: Request) -> dict[str, str]:

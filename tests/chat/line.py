@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import httpx
 import msgspec
 import uvicorn
 import websockets
@@ -17,7 +18,7 @@ from websockets.typing import Origin, Subprotocol
 
 import chat.web
 import media.web
-from chat import conversations, protocol, socket
+from chat import conversations, poll, protocol, socket
 from chat.models import Conversation
 from chat.protocol import Ev
 from chat.rooms import Chat
@@ -111,6 +112,27 @@ class House:
             await client.until(protocol.Tops)
             yield client
 
+    def browser(self, who: SignedIn) -> httpx.AsyncClient:
+        """Plain HTTP, with what a browser of ours sends along."""
+        headers = {"Cookie": who.cookie, "X-CSRF-Token": who.csrf, "Origin": self.core.settings.origin}
+        return httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=30)
+
+    async def poll(self, who: SignedIn, subs: Any, wait_ms: int = 0) -> list[protocol.ServerFrame]:
+        """The frames of one poll. Any: cursors as JSON."""
+        asked = {"as": "staff" if who.kind == "staff" else "shopper", "subs": subs, "wait_ms": wait_ms}
+        async with self.browser(who) as http:
+            answer = await http.post("/chat/poll", json=asked)
+        assert answer.status_code == 200, answer.text
+        return protocol.read_server(answer.text)
+
+    async def post(self, who: SignedIn, *frames: Any) -> list[protocol.ServerFrame]:
+        """The answers to frames sent without a socket. Any: frames as JSON."""
+        side = "?as=staff" if who.kind == "staff" else ""
+        async with self.browser(who) as http:
+            answer = await http.post(f"/chat/send{side}", json=list(frames))
+        assert answer.status_code == 200, answer.text
+        return protocol.read_server(answer.text)
+
     def socket(self, who: SignedIn | None, origin: str | None = "", version: str | None = protocol.SUBPROTOCOL) -> Any:
         """A bare socket. Any: the client library's context manager."""
         return websockets.connect(
@@ -177,7 +199,10 @@ async def serving(core: Core, uploads: Media, port: int) -> AsyncIterator[House]
     """Serve chat and its files, and nothing else, until the test is over."""
     chat_service = Chat(core, uploads)
     files = media.web.routes(chat.web.may_see)
-    app = Starlette(routes=[*socket.routes, *chat.web.routes, *files], middleware=[Middleware(Edge)])
+    app = Starlette(
+        routes=[*socket.routes, *poll.routes, *chat.web.routes, *files],
+        middleware=[Middleware(Edge), Middleware(csrf.CsrfGuard)],
+    )
     app.state.core, app.state.chat, app.state.media = core, chat_service, uploads
     config = uvicorn.Config(
         app,

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import pytest
 import pytest_asyncio
 from msgspec.structs import replace
@@ -35,7 +34,7 @@ from core.services import Core
 from media import holdings as media_holdings
 from media.uploads import Media
 from tests.chat.conftest import NOW, agent, draft, opened, person, said, state, visitor
-from tests.chat.line import House, SignedIn, serving
+from tests.chat.line import House, serving
 from tests.conftest import free_port
 
 QUALITY = Purpose.P5_SECURITY_QUALITY
@@ -517,7 +516,7 @@ async def test_what_amends_a_note_never_reaches_the_shopper(house: House) -> Non
         ours, theirs = await his.events(6), await hers.events(3)
         await hers.say(t="get", c=chat.id, before=10**6)
         page = await hers.until(Page)
-        async with browser(house, amy) as http:
+        async with house.browser(amy) as http:
             history = (await http.get(f"/chat/conversations/{chat.id}/events")).text
 
     assert [event.k for event in ours] == ["opened", "assigned", "note", "revised", "retracted", "message"]
@@ -701,11 +700,6 @@ async def test_a_client_is_told_for_how_long_its_reader_may_change_what_she_wrot
 # ------------------------------------------------------------ files
 
 
-def browser(house: House, who: SignedIn) -> httpx.AsyncClient:
-    """HTTP with somebody's cookie."""
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}", headers={"Cookie": who.cookie}, timeout=30)
-
-
 def picture() -> bytes:
     """A small PNG."""
     made = io.BytesIO()
@@ -722,7 +716,7 @@ async def test_a_picture_that_is_gone_is_served_to_nobody_and_only_its_own_sende
     chat = await house.conversation(amy)
     upload = f"/chat/conversations/{chat.id}/media/{uuid.uuid4()}?name=cup.png"
 
-    async with browser(house, amy) as mine, browser(house, ben) as theirs:
+    async with house.browser(amy) as mine, house.browser(ben) as theirs:
         sent = await mine.put(upload, content=picture(), headers={"Content-Type": "image/png"})
         attachment = sent.json()["id"]
         async with house.connect(amy, subs={chat.id: {}}) as hers, house.connect(sue, subs={chat.id: {}}) as boss:

@@ -4,7 +4,9 @@ import json
 import re
 import typing
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import fields
 
@@ -14,6 +16,9 @@ from chat.state import KINDS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
 CLIENT = re.findall(r"```json client\n(.*?)\n```", PAGE, re.DOTALL)
+POLL = re.findall(r"```json poll\n(.*?)\n```", PAGE, re.DOTALL)
+SEND = re.findall(r"```json send\n(.*?)\n```", PAGE, re.DOTALL)
+ANSWER = re.findall(r"```json answer\n(.*?)\n```", PAGE, re.DOTALL)
 SERVER = re.findall(r"```json server\n(.*?)\n```", PAGE, re.DOTALL)
 
 
@@ -30,6 +35,33 @@ def test_an_example_of_a_servers_frame_is_what_the_server_writes(example: str) -
     (frame,) = protocol.read_server(example)
 
     assert json.loads(protocol.write(frame)) == json.loads(example)
+
+
+@pytest.mark.parametrize("example", POLL)
+def test_an_example_of_a_poll_is_read_whole(example: str) -> None:
+    asked = protocol.parse_poll(example)
+
+    assert json.loads(json.dumps(msgspec.to_builtins(asked)), object_hook=_without_none) == json.loads(example)
+
+
+def _without_none(value: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+    return {name: each for name, each in value.items() if each is not None}
+
+
+@pytest.mark.parametrize("example", SEND)
+def test_an_example_of_frames_sent_in_one_request_is_read_whole(example: str) -> None:
+    assert [type(frame) for frame in protocol.parse(example)] == [protocol.Send, protocol.Read]
+
+
+@pytest.mark.parametrize("example", ANSWER)
+def test_an_example_of_an_answer_is_what_the_server_writes(example: str) -> None:
+    frames = protocol.read_server(example)
+
+    assert [json.loads(protocol.write(frame)) for frame in frames] == json.loads(example)
+
+
+def test_there_are_examples_of_the_way_without_a_socket() -> None:
+    assert (len(POLL), len(SEND), len(ANSWER)) == (1, 1, 2)
 
 
 def test_every_frame_has_an_example() -> None:

@@ -4,7 +4,6 @@ import io
 import uuid
 from collections.abc import AsyncIterator
 
-import httpx
 import pytest
 import pytest_asyncio
 from PIL import Image
@@ -12,7 +11,7 @@ from PIL import Image
 from chat.protocol import Ack, Err, Ev
 from core.services import Core
 from media.uploads import Media
-from tests.chat.line import House, SignedIn, serving
+from tests.chat.line import House, serving
 from tests.conftest import free_port
 
 
@@ -20,10 +19,6 @@ from tests.conftest import free_port
 async def house(core: Core, media: Media) -> AsyncIterator[House]:
     async with serving(core, media, free_port()) as house:
         yield house
-
-
-def browser(house: House, who: SignedIn) -> httpx.AsyncClient:
-    return httpx.AsyncClient(base_url=f"http://127.0.0.1:{house.port}", headers={"Cookie": who.cookie}, timeout=30)
 
 
 def picture() -> bytes:
@@ -40,7 +35,7 @@ async def test_history_is_given_in_the_numbering_of_whoever_asks(house: House) -
         await his.send(chat, "Hello")
         await his.events(3)
 
-    async with browser(house, amy) as hers, browser(house, ben) as theirs:
+    async with house.browser(amy) as hers, house.browser(ben) as theirs:
         public = (await hers.get(f"/chat/conversations/{chat.id}/events")).json()
         staff = (await theirs.get(f"/chat/conversations/{chat.id}/events?before=3")).json()
 
@@ -53,7 +48,7 @@ async def test_another_persons_history_and_one_that_is_not_there_are_the_same_an
     amy, eve = await house.guest(), await house.guest()
     chat, own = await house.conversation(amy), await house.conversation(eve)
 
-    async with browser(house, eve) as hers:
+    async with house.browser(eve) as hers:
         not_hers = await hers.get(f"/chat/conversations/{chat.id}/events")
         not_there = await hers.get(f"/chat/conversations/{uuid.uuid4().hex}/events")
         mine = await hers.get(f"/chat/conversations/{own.id}/events")
@@ -67,7 +62,7 @@ async def test_a_page_that_is_no_number_is_refused(house: House, query: str) -> 
     amy = await house.guest()
     chat = await house.conversation(amy)
 
-    async with browser(house, amy) as hers:
+    async with house.browser(amy) as hers:
         answer = await hers.get(f"/chat/conversations/{chat.id}/events?{query}")
 
     assert answer.status_code == 422
@@ -78,7 +73,7 @@ async def test_a_picture_is_uploaded_and_becomes_a_message_once(house: House) ->
     chat = await house.conversation(amy)
     upload = f"/chat/conversations/{chat.id}/media/{uuid.uuid4()}?name=parcel.png"
 
-    async with browser(house, amy) as http, house.connect(amy, subs={chat.id: {}}) as hers:
+    async with house.browser(amy) as http, house.connect(amy, subs={chat.id: {}}) as hers:
         stored = await http.put(upload, content=picture(), headers={"Content-Type": "image/png"})
         attachment = stored.json()["id"]
         m = await hers.send(chat, k="media", b={"attachment": attachment, "text": "This is it"})
@@ -101,9 +96,9 @@ async def test_nobody_uploads_into_another_persons_conversation_or_sends_her_pic
     chat, own = await house.conversation(amy), await house.conversation(eve)
     name = str(uuid.uuid4())
 
-    async with browser(house, amy) as http:
+    async with house.browser(amy) as http:
         hers = await http.put(f"/chat/conversations/{chat.id}/media/{name}", content=picture())
-    async with browser(house, eve) as http, house.connect(eve, subs={own.id: {}}) as client:
+    async with house.browser(eve) as http, house.connect(eve, subs={own.id: {}}) as client:
         refused = await http.put(f"/chat/conversations/{chat.id}/media/{name}", content=picture())
         await client.send(own, k="media", b={"attachment": hers.json()["id"]})
         err = await client.until(Err)

@@ -1,0 +1,142 @@
+"""What a client puts into the log, by socket or by a single request: from its frame to the answer.
+
+Danger. Something stored that the client may not send, a card number stored as it was typed, a message dropped without
+a word.
+
+Principle. Every `send` is answered exactly once, with an `ack` after the commit or with an `err` that says whether
+the same id may come again. Who is asking comes from the sign-in; the append asks for the permission on the locked row.
+
+Boundary. Nothing here waits: the log's future is answered when it is done.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import structlog
+
+from chat import audiences, bodies, protocol, rooms
+from chat.drafts import Ack, Draft, Prepare
+from chat.pace import Pace
+from core.database import OutcomeUnknown
+from core.identity import codes
+from core.identity.callers import Caller
+from core.identity.permissions import Purpose
+from core.masking import find_cards, mask_cards
+from core.refusals import Invalid, Refusal, TooMany, Unavailable
+from core.settings import Settings
+from core.web import i18n
+
+logger = structlog.get_logger("chat")
+
+IN_FLIGHT = 256
+ABUSE = 200
+STAFF_RATE, STAFF_BURST = 5.0, 50
+
+PurposeOf = Callable[[str], Purpose | None]
+Reply = Callable[[protocol.Ack | protocol.Err], None]
+
+_OF_SHOPPERS = frozenset({"message", "media", "rating", "revised", "retracted"})
+_OF_STAFF = frozenset({"message", "media", "note", "revised", "retracted", "redacted"})
+
+
+def pace_for(settings: Settings, caller: Caller) -> Pace:
+    """A fresh pace: staff write faster than shoppers."""
+    rate, burst = settings.message_rate, settings.message_burst
+    return Pace(max(rate, STAFF_RATE), max(burst, STAFF_BURST)) if caller.is_staff else Pace(rate, burst)
+
+
+def refused(refusal: Refusal, lang: str, *, c: str | None = None, m: str | None = None) -> protocol.Err:
+    """A refusal as a frame, in the client's language."""
+    return protocol.refusal(refusal, i18n.gettext(lang, refusal.sentence), c=c, m=m)
+
+
+class Sending:
+    """The messages of one client on their way into the log."""
+
+    def __init__(self, chat: "rooms.Chat", caller: Caller, lang: str, pace: Pace, purpose_of: PurposeOf) -> None:
+        self._chat = chat
+        self._caller = caller
+        self.audience = audiences.of_caller(caller)
+        self._lang = lang
+        self._pace = pace
+        self._purpose_of = purpose_of
+        self._in_flight = 0
+        self._too_fast = 0
+
+    @property
+    def is_abuse(self) -> bool:
+        """Whether the client goes on and on although it was told to wait."""
+        return self._too_fast > ABUSE
+
+    def send(self, frame: protocol.Send, reply: Reply) -> None:
+        """Hand the message to the log; `reply` is called once, now or after the commit."""
+        try:
+            draft, masked = self._draft(frame)
+            future = self._chat.submit(draft, len(bytes(frame.b)))
+        except Refusal as refusal:
+            reply(refused(refusal, self._lang, c=frame.c, m=frame.m))
+            return
+        self._in_flight += 1
+        future.add_done_callback(partial(self._settled, frame, masked, reply))
+
+    def _draft(self, frame: protocol.Send) -> tuple[Draft, int]:
+        """The draft of a `send`, and how many card numbers were taken out of it. Raises: Refusal."""
+        if self._chat.is_draining or self._in_flight >= IN_FLIGHT:
+            raise Unavailable("busy", retry_ms=1_000)
+        if wait := self._pace.messages.take(asyncio.get_running_loop().time()):
+            self._too_fast += 1
+            raise TooMany(wait, "rate")
+        bodies.check_client_id(frame.m)
+        if frame.k not in (_OF_STAFF if self._caller.is_staff else _OF_SHOPPERS):
+            raise Invalid("bad_kind", "That message could not be read.")
+        body = bodies.read(frame.k, frame.b)
+        masked = _mask(body)
+        return Draft(
+            conversation=frame.c,
+            sender=self._caller,
+            client_id=frame.m,
+            kind=frame.k,
+            body=body,
+            after=frame.after,
+            seen=frame.seen if self._caller.is_staff else None,
+            prepare=self._preparing(frame, body),
+            purpose=self._purpose_of(frame.c) if frame.k == "redacted" else None,
+        ), masked
+
+    def _preparing(self, frame: protocol.Send, body: dict[str, Any]) -> Prepare | None:  # Any: JSON values
+        """What must be done to the body inside the message's own transaction."""
+        if frame.k == "media":
+            return self._chat.claiming(frame.c, self._caller)
+        return self._chat.hiding_codes if codes.may_hold_code(body.get("text", "")) else None
+
+    def _settled(self, frame: protocol.Send, masked: int, reply: Reply, future: "asyncio.Future[Ack]") -> None:
+        """The log has answered."""
+        self._in_flight -= 1
+        error = None if future.cancelled() else future.exception()
+        if error is None and not future.cancelled():
+            ack = future.result()
+            reply(protocol.Ack(frame.c, frame.m, ack.position(self.audience), ack.ts, ack.duplicate, masked))
+            return
+        reply(refused(_as_refusal(error), self._lang, c=frame.c, m=frame.m))
+
+
+def _as_refusal(error: BaseException | None) -> Refusal:
+    """Why a message has no number; whatever is not a refusal of the log may come again under the same id."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, OutcomeUnknown):
+        return Unavailable("unknown", retry_ms=2_000)
+    logger.error("append_failed", kind=type(error).__name__)
+    return Unavailable("internal", retry_ms=5_000)
+
+
+def _mask(body: dict[str, Any]) -> int:  # Any: JSON values
+    """Reduce card numbers in what a person wrote, before anything is stored; returns how many there were."""
+    found = 0
+    for name in ("text", "comment"):
+        if name in body and (cards := find_cards(body[name])):
+            found += len(cards)
+            body[name] = mask_cards(body[name])
+    return found
