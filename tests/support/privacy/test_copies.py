@@ -3,18 +3,20 @@
 import json
 import shutil
 import struct
+import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from chat.log import Draft
 from core.report import Collected
 from support.house import House
 from support.privacy import commands, copies, verifying
 from support.privacy.copies import Request
 from support.privacy.verifying import Spoiled
-from tests.support.privacy.conftest import CANARY, NOW, Shopper, shopper
+from tests.support.privacy.conftest import CANARY, NOW, Shopper, said, shopper
 
 
 async def copied(house: House, whose: Shopper, target: Path, locale: str = "en") -> Path:
@@ -218,8 +220,8 @@ async def test_the_commands_copy_by_address_and_check_the_result(house: House, t
 async def test_the_copy_says_what_she_changed_and_took_back(house: House, tmp_path: Path) -> None:
     ann = await shopper(house, "ann@example.com", "Where is it")
     amendments = [
-        Draft(ann.row.id, ann.caller, str(uuid.uuid4()), "revised", {"of": 2, "text": "Where is my parcel?"}),
-        Draft(ann.row.id, ann.caller, str(uuid.uuid4()), "retracted", {"of": 3}),
+        Draft(ann.conversation.id, ann.caller, str(uuid.uuid4()), "revised", {"of": 2, "text": "Where is my parcel?"}),
+        Draft(ann.conversation.id, ann.caller, str(uuid.uuid4()), "retracted", {"of": 3}),
     ]
     await said(house, amendments, now=NOW + 1)
 
