@@ -15,8 +15,8 @@ from core import clock
 from core.services import Core
 
 
-async def compare(core: Core, rooms: Mapping[str, Room], conversation_ids: Sequence[str]) -> list[str]:
-    """Bring these rooms up to what the database says; returns the conversations that have ended."""
+async def compare(core: Core, rooms: Mapping[str, Room], conversation_ids: Sequence[str]) -> dict[str, Conversation]:
+    """Bring these rooms up to what the database says; returns that, without the conversations that have ended."""
     watched = [room for room in map(rooms.get, conversation_ids) if room]
     known = {room.id: (room.handovers, room.last(Audience.STAFF)) for room in watched}
     rows = await core.database.read(conversations.several, conversation_ids, now=clock.now())
@@ -25,7 +25,7 @@ async def compare(core: Core, rooms: Mapping[str, Room], conversation_ids: Seque
         row = rows.get(room.id)
         if row is not None and room.handovers == handovers:  # else what we have read may be older than the room
             await _compare(core, room, row, last)
-    return [each for each in conversation_ids if each not in rows]
+    return rows
 
 
 async def _compare(core: Core, room: Room, row: Conversation, last: int) -> None:

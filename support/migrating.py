@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
+from core import turns
 from core.database import Database
 from core.refusals import Unavailable
 from core.settings import ROOT
@@ -15,14 +16,15 @@ from core.settings import ROOT
 
 def migrate(database: Database) -> str | None:
     """Bring the schema to this program's revision; return the revision it came from."""
-    with database.engine.connect() as connection:
-        before = current(connection)
-    if before != newest():
-        refuse_newer(before)
-        config = _config()
+    with turns.taken(database, "schema"):
         with database.engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            before = current(connection)
+        if before != newest():
+            refuse_newer(before)
+            config = _config()
+            with database.engine.connect() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
     return before
 
 

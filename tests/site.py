@@ -7,22 +7,42 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 
-from tests.conftest import ROOT, free_port
+from core.settings import ROOT, Settings
+from tests.services import free_port
 
-START_SECONDS = 60
+START_SECONDS = 120
 GREETED = "Stop with Ctrl+C."
 
 
 class Site:
     """A server that can be started, killed, stopped and started again on the same data."""
 
-    def __init__(self, folder: Path, *, demo: bool = True, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        demo: bool = True,
+        name: str = "server",
+        settings: Mapping[str, str] | None = None,
+        **more: str,
+    ) -> None:
+        settings = {**(settings or {}), **more}
         self.data = folder / "var"
-        self.log = folder / "server.log"
+        self.log = folder / f"{name}.log"
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
+        self.origin = settings.get("public_url", self.url)
+        self.chosen = Settings(
+            data=self.data,
+            port=self.port,
+            public_url=self.origin,
+            database_url=settings.get("database_url", ""),
+            keystore_url=settings.get("keystore_url", ""),
+            redis_url=settings.get("redis_url"),
+        )
         self._command = [sys.executable, "-m", "support.cli", "serve", *(["--demo"] if demo else [])]
         self._environment = {
             **os.environ,
@@ -66,6 +86,14 @@ class Site:
         """Ask it to stop and wait until it has."""
         self._end(signal.SIGTERM)
 
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does; its connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
     def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run an `aftercare` command against this site's data."""
         command = [sys.executable, "-m", "support.cli", *words]
@@ -106,6 +134,10 @@ class Site:
             self._process.send_signal(how)
             self._process.wait(30)
             self._process = None
+
+    def _signal(self, sign: signal.Signals) -> None:
+        assert self._process is not None, "the site is not running"
+        self._process.send_signal(sign)
 
     def _process_wait(self, seconds: float) -> None:
         assert self._process is not None

@@ -137,7 +137,7 @@ class Client:
         try:
             async with connect(
                 self._url.replace("http", "ws", 1) + "/chat/socket",
-                origin=Origin(self._url),
+                origin=Origin(self.admission.origin or self._url),
                 subprotocols=[Subprotocol(protocol.SUBPROTOCOL)],
                 additional_headers={"Cookie": cookie_header(self.admission.cookies)},
                 compression=None,
