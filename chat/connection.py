@@ -126,7 +126,7 @@ class Connection:
             case protocol.Typing(c):
                 self._type(c)
             case protocol.Ping(n):
-                self.out.reply(protocol.Pong(n, self.reader.tops()))
+                self.out.tell(("pong",), protocol.write(protocol.Pong(n, self.reader.tops())))
 
     def begin(self, subs: dict[str, Cursor]) -> None:
         """Pick up where the client stood, then say how far each log goes."""

@@ -2,9 +2,10 @@
 
 Danger. A reader that stalls and makes memory grow, or waits for ever with its task; two tasks that write at once.
 
-Principle. Events are not queued, they are fetched by cursor when the socket is ready. Replies are bounded by what the
-client asked for; states are kept under their key, so a newer one replaces an older; signs of life are dropped first.
-When `send` hangs, `sending_since` says since when, and the service cuts the connection.
+Principle. Events are not queued, they are fetched by cursor when the socket is ready. Long answers wait for room, one
+at a time; a client that has more short answers waiting than a reader ever could is cut. States are kept under their
+key, so a newer one replaces an older; signs of life are dropped first. When `send` hangs, `sending_since` says since
+when, and the service cuts the connection.
 """
 
 import asyncio
@@ -15,7 +16,8 @@ from chat import protocol
 
 STATES = 64
 MESSAGE_BYTES = 65_536
-REPLIES = 512
+REPLIES = 2_048
+ROOM_CHARACTERS = 65_536
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]  # Any: an ASGI message
 Fetch = Callable[[], Awaitable[list[str]]]
@@ -31,6 +33,7 @@ class Outlet:
         self._abort = abort
         self._fetch = fetch
         self._replies: list[str] = []
+        self._characters = 0
         self._states: dict[tuple[str, ...], str] = {}
         self._wanted = False
         self._close_code: int | None = None
@@ -40,12 +43,16 @@ class Outlet:
 
     def reply(self, *frames: protocol.ServerFrame) -> None:
         """Answer something the client sent."""
-        self._replies += [protocol.write(frame) for frame in frames]
-        self._kick()
+        self.say(*map(protocol.write, frames))
 
     def say(self, *frames: str) -> None:
         """As `reply`, for frames that are text already."""
         self._replies += frames
+        self._characters += sum(map(len, frames))
+        if self._characters > ROOM_CHARACTERS:
+            self._room.clear()
+        if len(self._replies) > REPLIES:
+            self.abort()
         self._kick()
 
     def tell(self, key: tuple[str, ...], frame: str) -> None:
@@ -74,6 +81,11 @@ class Outlet:
         if self._pump_task is not None:
             self._pump_task.cancel()
 
+    @property
+    def is_ending(self) -> bool:
+        """Whether nothing the client still says is of any use."""
+        return self._close_code is not None or not self.is_open
+
     async def room(self) -> None:
         """Wait until there is room for a long answer."""
         await self._room.wait()
@@ -86,8 +98,6 @@ class Outlet:
             await asyncio.gather(self._pump_task, return_exceptions=True)
 
     def _kick(self) -> None:
-        if len(self._replies) > REPLIES:
-            self._room.clear()
         if self.is_open and self._pump_task is None:
             self._pump_task = asyncio.get_running_loop().create_task(self._pump(), name="chat-outlet")
 
@@ -112,6 +122,7 @@ class Outlet:
         frames = [*self._replies, *self._states.values()]
         self._replies.clear()
         self._states.clear()
+        self._characters = 0
         self._room.set()
         return frames
 

@@ -295,13 +295,19 @@ class Reader:
             return []
         if self._subscriptions.get(conversation_id) is not subscription:
             return []  # left, lost or opened anew while we read
-        for number, _ in page:
+        frames: list[str] = []
+        size = 0
+        for number, text in page:
             if number != subscription.cursor + 1:
                 self._watcher.close(Close.INCONSISTENT)
                 return []
             subscription.cursor = number
+            frames.append(text)
+            size += len(text)
+            if size >= MESSAGE_BYTES:
+                break
         self._go_on(conversation_id, subscription, is_empty=not page)
-        return [text for _, text in page]
+        return frames
 
     def _go_on(self, conversation_id: str, subscription: Subscription, *, is_empty: bool) -> None:
         self._empty_pages = self._empty_pages + 1 if is_empty else 0

@@ -12,11 +12,13 @@ Boundary. Everything here runs on one event loop; the database does its work in 
 
 import asyncio
 import contextlib
+import math
 import random
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
+from prometheus_client import Counter, Gauge
 from sqlalchemy.exc import DBAPIError
 
 from chat import beacon, conversations, log
@@ -40,6 +42,8 @@ from core.services import Core
 from media.uploads import Media
 
 logger = structlog.get_logger("chat")
+SOCKETS = Gauge("aftercare_sockets", "Signed-in sockets that are open.")
+CUT = Counter("aftercare_sockets_cut", "Sockets cut because the other side had stopped reading.")
 
 PULSE_S = 1.0
 BEACON_S = 15.0
@@ -47,7 +51,10 @@ BEACON_UNWELL_S = 2.0
 SIGN_IN_CHECK_S = 60.0
 SEND_DEADLINE_S = 15.0
 CHUNK = 500
-DRAIN_S = 4.0
+DRAIN_S = 20.0
+LEAVE_STEP_S = 0.1
+LEAVE_AT_ONCE = 20
+SEE_OFF_S = 2.0
 
 
 class Connection(Watcher, Protocol):
@@ -87,6 +94,7 @@ class Chat:
         self.rooms: dict[str, Room] = {}
         self._batches = Batches(core, self._announce)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._parted = asyncio.Event()
         self.states = States(self)
         self._attendance = Attendance(self.presence, core.hub, self.states.show_presence)
         self._heard_gap = asyncio.Event()
@@ -116,14 +124,30 @@ class Chat:
         return self._batches.put(draft, size)
 
     async def drain(self) -> None:
-        """Say `bye` to every socket and let what is queued finish; then the server may stop."""
+        """Take nothing new, finish what is queued, and send every socket away, not all at the same moment."""
         self.is_draining = True
-        for connection in list(self.connections):
-            connection.leave_within(random.randint(0, int(DRAIN_S * 1_000)))  # noqa: S311  (spreads the reconnects)
+        leaving = list(self.connections)
+        step = max(LEAVE_AT_ONCE, math.ceil(len(leaving) * LEAVE_STEP_S / DRAIN_S))
+        spread_s = len(leaving) / step * LEAVE_STEP_S
+        for connection in leaving:
+            connection.leave_within(random.randint(0, int(spread_s * 1_000)))  # noqa: S311  (spreads the reconnects)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._batches.finish(), DRAIN_S)
+        for start in range(0, len(leaving), step):
+            for connection in leaving[start : start + step]:
+                connection.close(Close.RESTARTING)
+            await asyncio.sleep(LEAVE_STEP_S if start + step < len(leaving) else 0)
+        await self._see_off()
+
+    async def _see_off(self) -> None:
+        """Until the last close is written, with all that was to be said before it; who does not read it is cut."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SEE_OFF_S):
+                while self.connections:
+                    self._parted.clear()
+                    await self._parted.wait()
         for connection in list(self.connections):
-            connection.close(Close.RESTARTING)
+            connection.abort()
 
     def claiming(self, conversation_id: str, caller: Caller) -> Prepare:
         """What makes an attachment part of a message, inside the message's own transaction."""
@@ -178,12 +202,15 @@ class Chat:
     def join(self, connection: Connection) -> None:
         """A signed-in socket."""
         self.connections.add(connection)
+        SOCKETS.inc()
         self._attendance.arrive(connection.caller.ref)
 
     def part(self, connection: Connection) -> None:
         """A socket has ended."""
         if connection in self.connections:
             self.connections.remove(connection)
+            self._parted.set()
+            SOCKETS.dec()
             self._attendance.leave(connection.caller.ref)
 
     # ------------------------------------------------------------ hints
@@ -294,6 +321,7 @@ class Chat:
     def _cut_stalled(self, now: float) -> None:
         for connection in list(self.connections):
             if connection.sending_since is not None and now - connection.sending_since > SEND_DEADLINE_S:
+                CUT.inc()
                 connection.abort()
 
     async def beacon(self) -> None:
@@ -309,8 +337,10 @@ class Chat:
         self._take_from_strangers(conversation_ids, await beacon.compare(self.core, self.rooms, conversation_ids))
 
     async def _check_sign_ins(self) -> None:
-        open_ = {each.caller.sign_in for each in self.connections if each.caller.sign_in}
-        self._sign_out(await self.core.database.read(_ended, sorted(open_), now=clock.now()))
+        held = sorted({each.caller.sign_in for each in self.connections if each.caller.sign_in})
+        for start in range(0, len(held), CHUNK):
+            chunk = held[start : start + CHUNK]
+            self._sign_out(set(chunk) - await self.core.database.read(signins.live, chunk, now=clock.now()))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something small that the service owns until it stops."""
@@ -326,7 +356,3 @@ class Chat:
 
 def _may_read(watcher: Watcher, row: Conversation, purpose: Purpose | None) -> bool:
     return permissions.can(watcher.caller, Operation.READ_CONVERSATION, log.resource(row), purpose)
-
-
-def _ended(tx: Transaction, sign_ins: Sequence[str], *, now: int) -> set[str]:
-    return {sign_in for sign_in in sign_ins if not signins.is_live(tx, sign_in, now=now)}

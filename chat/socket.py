@@ -69,10 +69,10 @@ class Door:
         await _agree_on_version(connection.scope, send)
         chat = connection.app.state.chat
         assert isinstance(chat, Chat)
-        if chat.is_draining:
-            raise Refused(Close.RESTARTING)
+        _turn_away_while_draining(chat)
         hello = await _hello(receive)
         caller = await _sign_in(connection, hello, chat)
+        _turn_away_while_draining(chat)
         client = Connection(
             chat,
             caller,
@@ -99,6 +99,11 @@ async def _agree_on_version(scope: Scope, send: Send) -> None:
         return
     await send({"type": "websocket.accept", "subprotocol": offered[0] if offered else None})
     raise Refused(Close.NO_COMMON_VERSION)
+
+
+def _turn_away_while_draining(chat: Chat) -> None:
+    if chat.is_draining:
+        raise Refused(Close.RESTARTING)
 
 
 async def _hello(receive: Receive) -> Hello:
@@ -155,6 +160,8 @@ async def _listen(client: Connection, receive: Receive) -> None:
         message = await receive()
         if message["type"] == "websocket.disconnect":
             return
+        if client.out.is_ending:
+            continue
         text: str | None = message.get("text")
         if text is None:
             client.out.close(UNSUPPORTED_DATA)
@@ -164,9 +171,8 @@ async def _listen(client: Connection, receive: Receive) -> None:
         except BadFrame:
             client.close(Close.BAD_FRAME)
             continue
-        if client.out.is_open:
-            for frame in frames:
-                client.receive(frame)
+        for frame in frames:
+            client.receive(frame)
 
 
 async def _text(receive: Receive) -> str:

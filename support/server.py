@@ -1,11 +1,14 @@
 """The server: uvicorn with our own opening and our own shutdown, so that a deploy drains instead of cutting.
 
-On the first SIGTERM: not ready any more, every socket is told `bye` and given time to leave, the writer finishes what
-it holds, then the process ends. A second signal ends it at once, which is only a crash, and crashes are safe.
+On the first SIGTERM: not ready any more, every socket is told `bye` and given its turn to leave, the writer finishes
+what it holds, requests that are under way get their answer, then the process ends. The more sockets there are, the
+longer that takes, up to twenty seconds; with none it is over at once. `support.stopping` has the last word.
 """
 
 import asyncio
 import contextlib
+import os
+import resource
 from collections.abc import Awaitable, Callable
 from types import FrameType
 
@@ -13,16 +16,19 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from chat.server import SocketProtocol
+from chat.rooms import DRAIN_S
+from chat.server import HttpProtocol, SocketProtocol
 from core.settings import Settings
 from support import app
 from support.commands import COMMANDS
 from support.control import listening
 from support.house import House, opened
+from support.stopping import Stopping, end_with_the_runner
+from support.watchdog import watching
 from support.worker import working
 
-DRAIN_SECONDS = 5.0
-LEAVE_SECONDS = 5
+PATIENCE_S = DRAIN_S + 5.0
+MOST_FILES = 65_536
 
 Greeting = Callable[[House], Awaitable[None]]
 
@@ -34,8 +40,11 @@ def serve(settings: Settings, greet: Greeting) -> None:
 
 
 async def _serve(settings: Settings, greet: Greeting) -> None:
+    end_with_the_runner(os.environ)
+    _allow_many_sockets()
     async with contextlib.AsyncExitStack() as stack:
         house = await stack.enter_async_context(opened(settings))
+        stack.enter_context(watching())
         await stack.enter_async_context(house.chat.running())
         if settings.is_embedded:
             await stack.enter_async_context(working(house))
@@ -50,7 +59,7 @@ class Server(uvicorn.Server):
         self._house = house
         self._greet = greet
         self._app = app.create(house)
-        self._loop = asyncio.get_running_loop()
+        self._stopping = Stopping(self._leave, PATIENCE_S)
         self._draining: asyncio.Task[None] | None = None
         super().__init__(config(self._app, house.core.settings))
 
@@ -61,20 +70,24 @@ class Server(uvicorn.Server):
             await self._greet(self._house)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Drain on the first signal, leave on the second."""
-        if self._app.state.draining or not self.started:
-            self.should_exit = self.force_exit = True
-            return
+        """Not ready from this moment on."""
         self._app.state.draining = True
-        self._loop.call_soon_threadsafe(self._drain)
+        self._stopping.signalled()
 
-    def _drain(self) -> None:
+    def _leave(self) -> None:
         async def drain() -> None:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._house.chat.drain(), DRAIN_SECONDS)
+            await self._house.chat.drain()
             self.should_exit = True
 
-        self._draining = asyncio.create_task(drain())
+        self._draining = asyncio.create_task(drain(), name="drain")
+
+
+def _allow_many_sockets() -> None:
+    """A socket is an open file, and many systems allow a process 1,024 unless it asks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def config(application: Starlette, settings: Settings) -> uvicorn.Config:
@@ -83,6 +96,7 @@ def config(application: Starlette, settings: Settings) -> uvicorn.Config:
         application,
         host=settings.host,
         port=settings.port,
+        http=HttpProtocol,
         ws=SocketProtocol,
         ws_max_size=65_536,
         ws_max_queue=16,
@@ -95,5 +109,5 @@ def config(application: Starlette, settings: Settings) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         lifespan="off",
-        timeout_graceful_shutdown=LEAVE_SECONDS,
+        timeout_graceful_shutdown=int(DRAIN_S),
     )

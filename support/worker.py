@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import signal
+import os
 from collections.abc import AsyncIterator
 
 from core import generation
@@ -10,6 +10,10 @@ from core.jobs import Runner
 from core.settings import Settings
 from support.house import House, opened
 from support.schedule import every, handlers
+from support.stopping import Stopping, end_with_the_runner, hearing
+from support.watchdog import watching
+
+PATIENCE_S = 25.0
 
 
 @contextlib.asynccontextmanager
@@ -27,8 +31,9 @@ async def working(house: House) -> AsyncIterator[None]:
 
 async def work(settings: Settings) -> None:
     """Run jobs until a signal asks us to stop."""
+    end_with_the_runner(os.environ)
     stop = asyncio.Event()
-    for sign in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
-    async with opened(settings) as house, working(house):
-        await stop.wait()
+    with hearing(Stopping(stop.set, PATIENCE_S)):
+        async with opened(settings) as house, working(house):
+            with watching():
+                await stop.wait()

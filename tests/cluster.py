@@ -20,7 +20,7 @@ class Worker:
 
     def __init__(self, log: Path, environment: dict[str, str]) -> None:
         self.log = log
-        self._environment = environment
+        self.environment = environment
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -29,7 +29,7 @@ class Worker:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "support.cli", "worker"],
                 cwd=ROOT,
-                env=self._environment,
+                env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )

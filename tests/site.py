@@ -26,6 +26,7 @@ class Site:
         *,
         demo: bool = True,
         name: str = "server",
+        patches: str = "",
         settings: Mapping[str, str] | None = None,
         **more: str,
     ) -> None:
@@ -43,12 +44,14 @@ class Site:
             keystore_url=settings.get("keystore_url", ""),
             redis_url=settings.get("redis_url"),
         )
-        self._command = [sys.executable, "-m", "support.cli", "serve", *(["--demo"] if demo else [])]
-        self._environment = {
+        launcher = "tests.patched" if patches else "support.cli"
+        self._command = [sys.executable, "-m", launcher, "serve", *(["--demo"] if demo else [])]
+        self.environment = {
             **os.environ,
             "PORT": str(self.port),
             "AFTERCARE_DATA": str(self.data),
             "PYTHONUNBUFFERED": "1",
+            "PATCHES": patches,
             **{f"AFTERCARE_{name.upper()}": value for name, value in settings.items()},
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -58,19 +61,34 @@ class Site:
         greeted = self._greetings() + 1
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+                self._command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
             )
+        self.wait_until_ready(greeted)
+
+    def wait_until_ready(self, greetings: int = 1) -> None:
+        """Wait until it answers and has greeted so often."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            assert self._process.poll() is None, f"the server ended:\n{self.output()}"
+            assert self._process is None or self._process.poll() is None, f"the server ended:\n{self.output()}"
             try:
                 with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                    if answer.status == 200 and self._greetings() >= greeted:
+                    if answer.status == 200 and self._greetings() >= greetings:
                         return
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 pass
-            self._process_wait(0.1)
+            self.lives_for(0.1)
         raise AssertionError(f"the server was not ready after {START_SECONDS} s:\n{self.output()}")
+
+    def lives_for(self, seconds: float) -> bool:
+        """Wait for its end at most so long; says whether it is still there."""
+        if self._process is None:
+            time.sleep(seconds)
+            return True
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
 
     @property
     def pid(self) -> int:
@@ -94,13 +112,24 @@ class Site:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
+    def send(self, sign: signal.Signals) -> None:
+        """Send a signal and go on."""
+        os.kill(self.pid, sign)
+
+    def ended(self) -> int:
+        """Wait until it has ended by itself; returns its exit code."""
+        assert self._process is not None, "the site is not running"
+        code = self._process.wait(40)
+        self._process = None
+        return code
+
     def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run an `aftercare` command against this site's data."""
         command = [sys.executable, "-m", "support.cli", *words]
         return subprocess.run(
             command,
             cwd=ROOT,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             input=stdin,
@@ -138,10 +167,3 @@ class Site:
     def _signal(self, sign: signal.Signals) -> None:
         assert self._process is not None, "the site is not running"
         self._process.send_signal(sign)
-
-    def _process_wait(self, seconds: float) -> None:
-        assert self._process is not None
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return

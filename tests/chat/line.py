@@ -22,7 +22,7 @@ from chat import conversations, poll, protocol, socket
 from chat.models import Conversation
 from chat.protocol import Ev
 from chat.rooms import Chat
-from chat.server import SocketProtocol
+from chat.server import HttpProtocol, SocketProtocol
 from core import clock
 from core.database import Transaction
 from core.identity import agreement, people, signins, staff
@@ -208,6 +208,7 @@ async def serving(core: Core, uploads: Media, port: int) -> AsyncIterator[House]
         app,
         host="127.0.0.1",
         port=port,
+        http=HttpProtocol,
         ws=SocketProtocol,
         ws_max_size=protocol.FRAME_BYTES,
         ws_per_message_deflate=False,

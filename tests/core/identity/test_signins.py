@@ -140,7 +140,7 @@ async def test_an_ended_sign_in_is_announced_so_that_its_sockets_close(core: Cor
     assert await core.database.write(signins.end, core.hub, fresh.id)
 
     assert await find(core, fresh.token) is None
-    assert not await core.database.read(signins.is_live, fresh.id, now=NOW)
+    assert not await core.database.read(signins.live, [fresh.id], now=NOW)
     assert heard == [(SIGN_OUT, hint(fresh.id))]
 
 
