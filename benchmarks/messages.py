@@ -1,5 +1,5 @@
-"""How many messages a second one process delivers, sealed, durable and acknowledged, against a raw relay of the same
-server in the same run: `python -m benchmarks.messages [seconds]`.
+"""How many messages a second are delivered, sealed, durable and acknowledged, against a raw relay of the same server in
+the same run, on SQLite and on PostgreSQL, by one process and by two: `python -m benchmarks.messages [seconds]`.
 
 The raw relay is uvicorn with our protocol class and an endpoint that sends each message to both sides of a room, as it
 came. The product is the real socket: parsed, masked, checked, numbered, sealed, committed with fsync, acknowledged,
@@ -14,14 +14,14 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import uvicorn
 import uvloop
 from rich.console import Console
@@ -36,7 +36,6 @@ from chat.rooms import Chat
 from chat.server import SocketProtocol
 from core import clock, mail, policy
 from core.database import Database, Transaction
-from core.hub import LocalHub
 from core.identity import agreement, people, signins, staff
 from core.identity.callers import Caller, Role
 from core.identity.signins import Holder
@@ -47,7 +46,9 @@ from core.vault.keystore import Vault
 from core.web import csrf
 from media.blobs import LocalBlobs
 from media.uploads import Media
+from support.house import carrier
 from support.replay.outbox import client_id
+from tests.services import PostgresServer, RedisServer
 
 ROOMS = 40
 AGENTS = 4
@@ -66,27 +67,39 @@ class Seat:
     writes_to: str | None
 
 
-# ---------------------------------------------------------------- the two servers
+@dataclass(frozen=True)
+class Trial:
+    """What is measured; `pace` is messages a second in all, or 0 for as fast as acknowledgements come."""
+
+    name: str
+    is_relay: bool = False
+    is_postgres: bool = False
+    processes: int = 1
+    pace: float = 0.0
 
 
-def serve(kind: str, folder: str, parent: Connection) -> None:
+# ---------------------------------------------------------------- the servers
+
+
+def serve(trial: Trial, place: int, settings: Settings, parent: Connection) -> None:
     """Run one of the servers in a process of its own."""
-    uvloop.run(_serve(kind, Path(folder), parent))
+    uvloop.run(_serve(trial, place, settings, parent))
 
 
-async def _serve(kind: str, folder: Path, parent: Connection) -> None:
-    settings = Settings(data=folder, message_rate=1e6, message_burst=1_000_000)
-    if kind == "relay":
+async def _serve(trial: Trial, place: int, settings: Settings, parent: Connection) -> None:
+    if trial.is_relay:
         await _listen([WebSocketRoute("/relay/{room}", Relay())], {}, settings, parent, _relay_seats())
         return
-    database = Database(os.environ.get("BENCH_DATABASE_URL", settings.database_url))
+    database = Database(settings.database_url)
     database.open()
-    database.create_all(SQLModel.metadata)
-    vault, rules = Vault.open(settings), policy.load(settings.policy)
-    core = Core(settings, database, vault, rules, LocalHub(), Limits.open(settings))
+    if place == 0:
+        database.create_all(SQLModel.metadata)
+    vault, rules, hub = Vault.open(settings), policy.load(settings.policy), carrier(settings)
+    core = Core(settings, database, vault, rules, hub, Limits.open(settings))
     media = Media(core, LocalBlobs.open(settings))
-    async with Chat(core, media).running() as chat:
-        await _listen(socket.routes, {"core": core, "chat": chat}, settings, parent, await _seats(core))
+    async with hub.running(), vault.shared_over(hub), Chat(core, media).running() as chat:
+        seats = await _seats(core) if place == 0 else []
+        await _listen(socket.routes, {"core": core, "chat": chat}, settings, parent, seats)
     vault.close()
     database.close()
 
@@ -176,10 +189,17 @@ class Load:
     """One run against one server."""
 
     is_relay: bool
+    pace: float = 0.0
     delivered: int = 0
     acked: int = 0
+    rate: float = 0.0
     waits: list[float] = field(default_factory=list)
     until: float = 0.0
+
+    def wait_ms(self, share: float) -> float:
+        """How long so many of the messages waited at most for their acknowledgement."""
+        waits = sorted(self.waits) or [0.0]
+        return round(waits[min(len(waits) - 1, int(len(waits) * share))] * 1e3, 1)
 
 
 class Seated(asyncio.Protocol):
@@ -248,8 +268,17 @@ class Seated(asyncio.Protocol):
                 name = piece[piece.find(b'"m":"') + 5 :][:32]
                 if sent := self._sent.pop(name, None):
                     self.load.waits.append(now - sent)
-            if now < self.load.until and not self._transport.is_closing():
+            if not self.load.pace and now < self.load.until and not self._transport.is_closing():
                 self.write_messages(answered)
+
+    def begin(self) -> None:
+        """Keep a window of messages under way, or send at the pace of the load."""
+        if not self.load.pace:
+            self.write_messages(WINDOW)
+            return
+        self.write_messages(1)
+        if time.perf_counter() < self.load.until:
+            asyncio.get_running_loop().call_later(ROOMS / self.load.pace, self.begin)
 
     def write_messages(self, count: int) -> None:
         """Send this many more messages."""
@@ -272,10 +301,12 @@ def _same(client: Seated) -> Seated:
     return client
 
 
-async def _measure(kind: str, port: int, origin: str, seats: list[Seat], seconds: float) -> tuple[float, Load]:
-    load, loop = Load(kind == "relay"), asyncio.get_running_loop()
+async def _measure(trial: Trial, ports: list[int], origin: str, seats: list[Seat], seconds: float) -> Load:
+    """Load the servers; rooms are dealt out among them, and each agent sits at another one than her shoppers."""
+    load, loop = Load(trial.is_relay, trial.pace), asyncio.get_running_loop()
     clients = []
-    for seat in seats:
+    for number, seat in enumerate(seats):
+        port = ports[(number + (seat.writes_to is None)) % len(ports)]
         client = Seated(seat, load, f"127.0.0.1:{port}", origin)
         await loop.create_connection(partial(_same, client), "127.0.0.1", port)
         clients.append(client)
@@ -284,45 +315,103 @@ async def _measure(kind: str, port: int, origin: str, seats: list[Seat], seconds
     load.until = begun + seconds
     for client in clients:
         if client.seat.writes_to is not None:
-            client.write_messages(WINDOW)
+            client.begin()
     await asyncio.sleep(seconds)
-    rate = load.delivered / (time.perf_counter() - begun)
+    load.rate = load.delivered / (time.perf_counter() - begun)
     for client in clients:
         client.close()
-    return rate, load
+    return load
 
 
-def run(
-    kind: str, seconds: float, measure: Callable[..., Awaitable[tuple[float, Load]]] = _measure
-) -> tuple[float, Load]:
-    """Start the server, load it, stop it."""
+class Services:
+    """A throw-away PostgreSQL and Redis; each trial gets databases of its own."""
+
+    def __init__(self) -> None:
+        self._postgres = PostgresServer()
+        self._redis = RedisServer()
+        self._postgres.start()
+        self._redis.start()
+
+    def settings(self, trial: Trial, folder: Path) -> Settings:
+        """What the servers of a trial are told."""
+        chosen: dict[str, Any] = {"data": folder, "message_rate": 1e6, "message_burst": 1_000_000}
+        if trial.is_postgres:
+            names = [f"bench_{os.urandom(4).hex()}" for _ in range(2)]
+            with psycopg.connect(f"{self._postgres.url}/postgres", autocommit=True) as connection:
+                for name in names:
+                    connection.execute(f"CREATE DATABASE {name}")
+            chosen["database_url"], chosen["keystore_url"] = (f"{self._postgres.url}/{name}" for name in names)
+            chosen["redis_url"] = self._redis.url
+        return Settings(**chosen)
+
+    def close(self) -> None:
+        """Stop both."""
+        self._postgres.close()
+        self._redis.close()
+
+
+def run(trial: Trial, seconds: float, services: Services) -> Load:
+    """Start the servers, load them, stop them."""
     context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
+    pipes, processes, ports = [], [], []
+    origin = ""
+    seats: list[Seat] = []
     with tempfile.TemporaryDirectory() as folder:
-        process = context.Process(target=serve, args=(kind, folder, there))
-        process.start()
-        port, origin, seats = here.recv()
+        settings = services.settings(trial, Path(folder))
         try:
-            return asyncio.run(measure(kind, port, origin, seats, seconds))  # type: ignore[arg-type]
+            for place in range(trial.processes):
+                here, there = context.Pipe()
+                process = context.Process(target=serve, args=(trial, place, settings, there))
+                process.start()
+                pipes.append(here)
+                processes.append(process)
+                port, origin, made = here.recv()
+                ports.append(port)
+                seats = seats or made
+            return asyncio.run(_measure(trial, ports, origin, seats, seconds))
         finally:
-            here.send("stop")
-            process.join(20)
-            if process.is_alive():
-                process.kill()
+            for here in pipes:
+                here.send("stop")
+            for process in processes:
+                process.join(20)
+                if process.is_alive():
+                    process.kill()
+
+
+TRIALS = (
+    Trial("relay", is_relay=True),
+    Trial("SQLite"),
+    Trial("PostgreSQL", is_postgres=True),
+    Trial("PostgreSQL, two processes", is_postgres=True, processes=2),
+)
 
 
 def main() -> None:
-    """Measure both and print the ratio."""
+    """Measure all in one run and print the ratios, as a table and as one line of JSON."""
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 8.0
-    table = Table("server", "delivered/s", "acknowledged p50", "p99", title=f"{ROOMS} rooms, {seconds:.0f} s each")
-    rates = {}
-    for kind in ("relay", "product"):
-        rates[kind], load = run(kind, seconds)
-        waits = sorted(load.waits) or [0.0]
-        middle, slowest = waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
-        table.add_row(kind, f"{rates[kind]:,.0f}", f"{middle * 1e3:.1f} ms", f"{slowest * 1e3:.1f} ms")
-    table.caption = f"ratio {rates['product'] / rates['relay']:.3f}"
+    title = f"{ROOMS} rooms, {WINDOW} messages under way in each, {seconds:.0f} s each"
+    table = Table("server", "delivered/s", "of the relay", "acknowledged p50", "p99", "p99 at half load", title=title)
+    services = Services()
+    results: dict[str, dict[str, float]] = {}
+    try:
+        for trial in TRIALS:
+            full = run(trial, seconds, services)
+            half = full if trial.is_relay else run(replace(trial, pace=full.rate / 2), seconds, services)
+            ratio = full.rate / results.get("relay", {}).get("rate", full.rate)
+            results[trial.name] = {
+                "rate": round(full.rate),
+                "ratio": round(ratio, 3),
+                "p50_ms": full.wait_ms(0.5),
+                "p99_ms": full.wait_ms(0.99),
+                "half_p99_ms": half.wait_ms(0.99),
+            }
+            row = results[trial.name]
+            waits = (f"{row[name]:.1f} ms" for name in ("p50_ms", "p99_ms", "half_p99_ms"))
+            table.add_row(trial.name, f"{full.rate:,.0f}", f"{ratio:.3f}", *waits)
+    finally:
+        services.close()
     Console().print(table)
+    print(msgspec.json.encode(results).decode())
 
 
 if __name__ == "__main__":

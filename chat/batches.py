@@ -4,7 +4,9 @@ Danger. An answer before the commit; a queue without bound; one bad message that
 connection answered as "failed" when the message may be stored.
 
 Principle. One lane per writing thread of the database, a conversation always in the same lane. A lane takes at most
-256 drafts or 1 MB, writes them in one transaction and settles their futures; there is no timer. When the outcome is
+256 drafts or 1 MB, writes them in one transaction and settles their futures; there is no timer. While a full batch
+waits behind the one being written it is handed over already, so that a busy loop does not keep the disk waiting; the
+order of a sender is kept by `after`, should the first of the two have to be written again. When the outcome is
 unknown the same batch is tried again, which is harmless because ids are for ever. When a batch fails on its data it is
 repeated draft by draft, so that only the bad one fails.
 
@@ -45,7 +47,7 @@ class Batches:
         self._core = core
         self._announce = announce
         self._lanes = [deque[_Waiting]() for _ in range(core.database.lane_count)]
-        self._writing: dict[int, asyncio.Task[None]] = {}
+        self._writing: dict[tuple[int, int], asyncio.Task[None]] = {}
 
     def put(self, draft: Draft, size: int = 512) -> "asyncio.Future[Ack]":
         """Queue a draft of about `size` bytes. Raises: Unavailable when the queue is full."""
@@ -56,22 +58,29 @@ class Batches:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Ack] = loop.create_future()
         lane.append(_Waiting(draft, size, answer))
-        if number not in self._writing:
-            self._writing[number] = loop.create_task(self._serve(number), name=f"chat-lane-{number}")
+        self._start(number, 0)
+        if len(lane) >= BATCH_DRAFTS:
+            self._start(number, 1)
         return answer
+
+    def _start(self, number: int, place: int) -> None:
+        if (number, place) not in self._writing:
+            serving = asyncio.get_running_loop().create_task(self._serve(number, place), name=f"chat-lane-{number}")
+            self._writing[number, place] = serving
 
     async def finish(self) -> None:
         """Wait until everything queued is settled."""
         while self._writing:
             await asyncio.wait(list(self._writing.values()))
 
-    async def _serve(self, number: int) -> None:
+    async def _serve(self, number: int, place: int) -> None:
         lane = self._lanes[number]
+        fewest = BATCH_DRAFTS if place else 1
         try:
-            while lane:
+            while len(lane) >= fewest:
                 await self._settle(number, _take(lane))
         finally:
-            self._writing.pop(number, None)
+            self._writing.pop((number, place), None)
 
     async def _settle(self, number: int, batch: Sequence[_Waiting]) -> None:
         try:

@@ -34,6 +34,8 @@ class _Open:
     state: State
     link: bytes
     payload_key: bytes
+    owner: str
+    opened_by: str
     allowed: dict[tuple[int, Operation, Purpose | None, str | None], bool] = field(default_factory=dict)
 
     @property
@@ -64,7 +66,9 @@ class Batch:
             key = sealing.key_of(self.core.vault, row)
         except Refusal as refusal:
             return refusal
-        return _Open(row, key, state_of(row), row.chain_hash, sealing.payload_key(self.core.vault, key))
+        return _Open(
+            row, key, state_of(row), row.chain_hash, sealing.payload_key(self.core.vault, key), row.owner, row.opened_by
+        )
 
     def look_up(self, drafts: Sequence[Draft]) -> None:
         """After the lock: what the log holds of the drafts' ids and of the ids they follow."""
@@ -79,8 +83,8 @@ class Batch:
     def _senders(self, draft: Draft) -> tuple[str, ...]:
         """Under which senders an id may be stored: what a guest sent may be sent again once she has proved her name."""
         sender, conversation = draft.sender.ref, self.opened.get(draft.conversation)
-        if isinstance(conversation, _Open) and sender == conversation.row.owner != conversation.row.opened_by:
-            return sender, conversation.row.opened_by
+        if isinstance(conversation, _Open) and sender == conversation.owner != conversation.opened_by:
+            return sender, conversation.opened_by
         return (sender,)
 
     def _stored(self, draft: Draft, client_id: str) -> Known | None:

@@ -54,7 +54,9 @@ def _opened(state: State, event: Event) -> State:
 def _written(state: State, event: Event) -> State:
     """A shopper's line waits for an answer and opens a resolved conversation again; an agent's line ends the wait."""
     if not is_shopper(event.sender):
-        return replace(state, waiting_since_ms=None)
+        return state if state.waiting_since_ms is None else replace(state, waiting_since_ms=None)
+    if state.waiting_since_ms is not None and state.state == "open":  # she goes on
+        return state
     waiting = event.created_ms if state.waiting_since_ms is None else state.waiting_since_ms
     return replace(state, state="open", closed_ms=None, waiting_since_ms=waiting)
 
