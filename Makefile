@@ -31,6 +31,7 @@ check: $(VENV)/.dev web/dist/manifest.json ## Lint, types, import rules, audit
 bench: $(VENV)/.dev ## Measure; prints tables
 	$(BIN)/python -m benchmarks.vault
 	$(BIN)/python -m benchmarks.messages
+	$(BIN)/python -m benchmarks.connections
 
 chaos: $(VENV)/.dev web/dist/manifest.json ## Kill the server under load again and again (long)
 	AFTERCARE_CHAOS_KILLS=40 $(BIN)/python -m pytest tests/chaos

@@ -115,7 +115,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.abort()
 
     def handle_ping(self) -> None:
-        """Answer at once, or the latest one only once the answers before it have been read."""
+        """Answer at once, or only what came last (one reading at most) once the answers before it have been read."""
         if self.writable.is_set():
             super().handle_ping()
         else:
