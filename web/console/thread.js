@@ -74,7 +74,7 @@ export class DeskThread extends Pane {
   drawn() {
     const log = this.#log;
     if (!log) return;
-    log.online = this.desk.session.connection.phase === 'open';
+    log.online = !this.desk.session.outage.isLost();
     log.refresh();
     /** @type {DeskReply | null} */ (this.querySelector('desk-reply'))?.update();
   }

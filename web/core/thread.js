@@ -20,6 +20,8 @@
 export class Thread {
   /** @type {string | null} */
   epoch = null;
+  /** The version of the marks that were shown last; a poll asks by it. */
+  marks = 0;
   /** Counts every change, so a view can tell whether to draw again. */
   version = 0;
 
@@ -73,7 +75,8 @@ export class Thread {
   }
 
   /** A subscription begins: events follow from `first`. Another epoch, or a jump, drops what was held. @param {SubOk} frame */
-  open({ ep, first }) {
+  open({ ep, first, marks = 0 }) {
+    this.marks = marks;
     const continues = this.epoch === ep && first <= this.#high + 1;
     if (!continues) this.reset(ep, first);
   }
@@ -106,6 +109,15 @@ export class Thread {
   /** Show a message of ours before the server has it. @param {Draft} draft */
   queue(draft) {
     this.#pending.set(draft.m, { ...draft, s: null, reason: null });
+    this.version += 1;
+  }
+
+  /** Show what an earlier page or another tab wrote, as far as it is not on this page in one way or the other. @param {Draft} draft @param {Reason | null} reason */
+  keep(draft, reason) {
+    const known = this.#pending.get(draft.m);
+    const isShown = known ? known.s !== null || known.reason?.code === reason?.code : this.events.some(({ m }) => m === draft.m);
+    if (isShown) return;
+    this.#pending.set(draft.m, { ...known, ...draft, s: null, reason });
     this.version += 1;
   }
 

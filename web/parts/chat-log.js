@@ -148,7 +148,7 @@ export class ChatLog extends Part {
   #circumstances() {
     return {
       online: this.online,
-      isSlow: (/** @type {string} */ key) => Date.now() - (this.#since.get(key) ?? 0) >= GRACE_MS,
+      isSlow: (/** @type {string} */ key) => Date.now() - (this.#since.get(key) ?? Date.now()) >= GRACE_MS,
       retry: (/** @type {string} */ m) => this.tell('retry', { m }),
       discard: (/** @type {string} */ m) => this.tell('discard', { m }),
     };
