@@ -1,7 +1,5 @@
 """The desk's doors: the console page, its inbox and side panel, and what an agent does with a whole conversation."""
 
-import base64
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -11,7 +9,7 @@ from chat import conversations
 from core import clock
 from core.identity import Caller, Role, access
 from core.services import core_of
-from core.web import csrf, i18n
+from core.web import csrf, i18n, shelf
 from core.web.bodies import body, json
 from support.desk import badges, entrance, inbox, side
 from support.desk.badges import show, staff_page
@@ -35,7 +33,7 @@ async def console(request: Request, caller: Caller) -> Response:
     boot = {
         "me": {"id": caller.id, "ref": caller.ref, "name": caller.name, "may_see_all": caller.role is Role.SUPERVISOR},
         "csrf": csrf.token(core.vault, caller.sign_in),
-        "outbox_key": base64.b64encode(core.vault.mac("session", b"outbox/v1", caller.sign_in.encode())).decode(),
+        "shelf_key": shelf.key(core.vault, caller.ref),
         "lang": i18n.negotiate(request),
         "inbox": await core.database.write(inbox.snapshot, core, caller, now=now),
     }

@@ -1,6 +1,5 @@
 """What a shopper's page is told when it opens: who she is, where she was, what she would agree to; reads only."""
 
-import base64
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +8,7 @@ from core.database import Transaction
 from core.identity.callers import Caller
 from core.masking import mask_email
 from core.services import Core
-from core.web import csrf
+from core.web import csrf, shelf
 from core.web.i18n import NAMES
 from support.shopper import proof, start
 
@@ -67,7 +66,7 @@ def standing(core: Core, known: Known) -> dict[str, Any]:  # Any: JSON values
     return {
         "me": _me(caller, known.email) if caller else None,
         "csrf": csrf.token(core.vault, sign_in) if sign_in else "",
-        "outbox_key": _outbox_key(core, sign_in) if sign_in else "",
+        "shelf_key": shelf.key(core.vault, caller.ref) if caller else "",
         "conversation": {"id": conversation.id, "state": conversation.state} if conversation else None,
     }
 
@@ -81,8 +80,3 @@ def _me(caller: Caller, email: str | None) -> dict[str, Any]:  # Any: JSON value
         "proven_ms": caller.proven_ms,
         "email": email,
     }
-
-
-def _outbox_key(core: Core, sign_in: str) -> str:
-    """Under which the browser seals what is not sent yet; it dies with the sign-in."""
-    return base64.b64encode(core.vault.mac("session", b"outbox/v1", sign_in.encode())).decode()

@@ -12,6 +12,7 @@ from tests.site import Site
 
 CHROMIUM = "/usr/bin/chromium"
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+BROKEN_NETWORK = ("Failed to load resource", "WebSocket connection to", "ERR_INTERNET_DISCONNECTED")
 COLLECT_VIOLATIONS = """
 window.__violations = [];
 document.addEventListener('securitypolicyviolation', (event) => {
@@ -35,7 +36,7 @@ class Watched:
         return page
 
     def _note(self, kind: str, text: str) -> None:
-        if kind == "error" and "Failed to load resource" not in text:
+        if kind == "error" and not any(words in text for words in BROKEN_NETWORK):
             self.complaints.append(f"console: {text}")
 
 

@@ -5,7 +5,6 @@ import { carry, Refused } from '../../web/core/calls.js';
 import { clientId } from '../../web/core/frames.js';
 import { countdown, day, money, percent, shortDay, size } from '../../web/core/format.js';
 import { t, use } from '../../web/core/i18n.js';
-import { Outbox } from '../../web/core/outbox.js';
 import { Upload } from '../../web/core/upload.js';
 
 test('a plural takes its form from the language', () => {
@@ -42,21 +41,6 @@ test('client ids sort by the time they were made', () => {
 
   assert.deepEqual([...ids].sort(), ids);
   assert.match(ids[0], /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
-});
-
-test('an outbox keeps its order per conversation and works where storage throws', async () => {
-  const outbox = await Outbox.open({ scope: 'me', key: 'AAAA', factory: { open: () => { throw new Error('SecurityError'); } } });
-  const put = (m, c) => outbox.put({ m, c, k: 'message', b: {}, at: 1 });
-
-  await put('a', 'c1');
-  await put('x', 'c2');
-  await put('b', 'c1');
-
-  assert.equal(outbox.isDurable, false);
-  assert.equal(outbox.before('b'), 'a');
-  assert.equal(outbox.before('x'), undefined);
-  await outbox.remove('a');
-  assert.equal(outbox.before('b'), undefined);
 });
 
 class Request {

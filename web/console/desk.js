@@ -4,6 +4,7 @@
 import { get, post } from '../core/calls.js';
 import { place, sections, walk } from './cards.js';
 
+/** @import { Drafts } from '../core/drafts.js' */
 /** @import { Session } from '../core/session.js' */
 /** @import { Row } from '../core/thread.js' */
 /** @import { Card } from './cards.js' */
@@ -11,22 +12,28 @@ import { place, sections, walk } from './cards.js';
 /** @typedef {{cards: Card[], version: number, now: number}} Snapshot */
 /** @typedef {'reply' | 'note'} Mode */
 
+/** Where no socket gets through, cards do not come by themselves. */
+const POLL_MS = 10_000;
+
 export class Desk extends EventTarget {
   /** @type {Map<string, Card>} */
   cards = new Map();
   /** @type {string | null} */
   opened = null;
-  #welcomes = 0;
+  #openings = 0;
 
-  /** @param {Session} session @param {Me} me @param {Snapshot} inbox */
-  constructor(session, me, inbox) {
+  /** @param {Session} session @param {Me} me @param {Snapshot} inbox @param {Drafts} drafts */
+  constructor(session, me, inbox, drafts) {
     super();
     this.session = session;
     this.me = me;
+    this.drafts = drafts;
     for (const card of inbox.cards) place(this.cards, card);
     session.addEventListener('state', (event) => this.#state(detail(event)));
     session.addEventListener('gone', (event) => this.#gone(detail(event).conversation));
-    session.addEventListener('welcome', () => this.#welcomed());
+    session.addEventListener('event', (event) => this.#happened(detail(event)));
+    session.addEventListener('opened', () => this.#caughtUp());
+    setInterval(() => this.session.isPolling && this.#fetch(), POLL_MS);
   }
 
   /** The server's time. */
@@ -115,13 +122,23 @@ export class Desk extends EventTarget {
   /** The right to read it has ended. @param {string} conversation */
   #gone(conversation) {
     this.#remove(conversation);
+    this.drafts.forget(conversation);
     this.#emit('gone', { conversation });
   }
 
-  /** The page brought the first snapshot; every later welcome ends a break. */
-  #welcomed() {
-    this.#welcomes += 1;
-    if (this.#welcomes > 1) this.refresh().catch(() => this.#emit('failed'));
+  /** Nothing of what was erased stays, nor what was half-written about it. @param {{conversation: string, event: {k: string}}} news */
+  #happened({ conversation, event }) {
+    if (event.k === 'erased') this.drafts.forget(conversation);
+  }
+
+  /** The page brought the first snapshot; every later opening ends a break. */
+  #caughtUp() {
+    this.#openings += 1;
+    if (this.#openings > 1) this.#fetch();
+  }
+
+  #fetch() {
+    this.refresh().catch(() => this.#emit('failed'));
   }
 
   /** @param {string} type @param {unknown} [about] */

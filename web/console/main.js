@@ -4,7 +4,8 @@ import './line.js';
 import './side.js';
 import './thread.js';
 import { carry, csrf } from '../core/calls.js';
-import { Outbox } from '../core/outbox.js';
+import { open } from '../core/kept.js';
+import { keepCurrent } from '../core/reload.js';
 import { Session } from '../core/session.js';
 import { closeMenus } from '../desk/menus.js';
 import { part } from '../parts/element.js';
@@ -18,13 +19,13 @@ import { DeskSide } from './side.js';
 import { DeskThread } from './thread.js';
 
 /** @import { Me, Snapshot } from './desk.js' */
-/** @typedef {{me: Me, csrf: string, outbox_key: string, inbox: Snapshot}} Boot */
+/** @typedef {{me: Me, csrf: string, shelf_key: string, inbox: Snapshot}} Boot */
 
 /** @type {Boot} */
 const boot = JSON.parse(document.getElementById('boot')?.textContent ?? '{}');
 carry(boot.csrf);
 
-const outbox = await Outbox.open({ scope: boot.me.ref, key: boot.outbox_key });
+const { outbox, drafts } = await open(boot.me.ref, boot.shelf_key);
 const session = new Session({
   as: 'staff',
   me: { ref: boot.me.ref, kind: 'agent', name: boot.me.name },
@@ -32,7 +33,7 @@ const session = new Session({
   inbox: true,
   outbox,
 });
-const desk = new Desk(session, boot.me, boot.inbox);
+const desk = new Desk(session, boot.me, boot.inbox, drafts);
 
 part(document, 'desk-line', DeskLine).attach(desk);
 part(document, 'desk-presence', DeskPresence).attach(desk);
@@ -43,4 +44,5 @@ closeMenus();
 frame(desk);
 announce(desk);
 keepPresent(session);
+keepCurrent(session);
 session.start();

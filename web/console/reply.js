@@ -60,7 +60,7 @@ export class DeskReply extends Part {
           <span class="tag writing" role="status" ?hidden=${!this.#writer}>${this.#writer ? t('is_writing', { name: this.#writer }) : ''}</span>
         </div>
         <div ?hidden=${isNote || !this.#tray.uploads.length}>${this.#tray}</div>
-        <chat-composer .conversation=${`${this.#conversation} ${this.#mode}`} .label=${label} .placeholder=${t(isNote ? 'note_placeholder' : 'reply_hint')}
+        <chat-composer .drafts=${this.#desk?.drafts} .conversation=${`${this.#conversation} ${this.#mode}`} .label=${label} .placeholder=${t(isNote ? 'note_placeholder' : 'reply_hint')}
           .sendLabel=${t(isNote ? 'save_note' : 'send')} .accept=${isNote ? '' : ACCEPTED} .mayBeEmpty=${!isNote && this.#tray.uploads.length > 0}
           @compose=${this.#compose} @typing=${this.#tellTyping} @files=${this.#files}></chat-composer>
       </div>
@@ -107,14 +107,14 @@ export class DeskReply extends Part {
 
   /** Files wait until all are with the server; until then the words stay where they are. @param {Event} event */
   #compose = (event) => {
-    const { text, edits } = detail(event);
-    if (edits !== null) return void this.#desk?.session.send(this.#conversation, 'revised', { of: edits, text });
-    if (this.#mode === 'note') return void this.#send('note', { text });
+    const { text, until, edits } = detail(event);
+    if (edits !== null) return until(this.#desk?.session.send(this.#conversation, 'revised', { of: edits, text }));
+    if (this.#mode === 'note') return until(this.#send('note', { text }));
     const tray = this.#tray;
     if (!tray.isReady) return event.preventDefault();
     const uploads = tray.take();
-    if (text) this.#reply('message', { text });
-    for (const upload of uploads) this.#reply('media', { attachment: upload.attachment?.id }, upload.preview);
+    if (text) until(this.#reply('message', { text }));
+    for (const upload of uploads) until(this.#reply('media', { attachment: upload.attachment?.id }, upload.preview));
     return undefined;
   };
 
@@ -122,14 +122,14 @@ export class DeskReply extends Part {
   #reply(kind, body, preview) {
     const desk = this.#desk;
     if (desk?.card && !desk.card.assignee) desk.assign(desk.card.id, 'me').catch(() => undefined);
-    this.#send(kind, body, preview);
+    return this.#send(kind, body, preview);
   }
 
   /** `seen` lets the server say when the customer wrote again meanwhile. @param {string} kind @param {Record<string, unknown>} body @param {string} [preview] */
   #send(kind, body, preview) {
     const session = this.#desk?.session;
     const seen = kind === 'note' ? undefined : session?.thread(this.#conversation)?.cursor;
-    void session?.send(this.#conversation, kind, body, { ...(seen ? { seen } : {}), ...(preview ? { preview } : {}) });
+    return session?.send(this.#conversation, kind, body, { ...(seen ? { seen } : {}), ...(preview ? { preview } : {}) });
   }
 
   /** Notes are nobody's business but staff's: while one is written the customer sees nobody typing. */

@@ -77,7 +77,7 @@ export class DeskThread extends Pane {
     const log = this.#log;
     if (!log) return;
     const { session, card, me } = this.desk;
-    log.online = session.connection.phase === 'open';
+    log.online = !session.outage.isLost();
     log.changeMs = card?.assignee?.id === me.id ? (session.limits.change_ms ?? 0) : 0; // who holds it may change in it
     log.skew = session.skew;
     log.refresh();

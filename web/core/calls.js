@@ -31,21 +31,24 @@ export const csrf = () => token;
 /** @param {string} path @returns {Promise<any>} any: the shape is the endpoint's, checked by who asked */
 export const get = (path) => call('GET', path);
 
-/** @param {string} path @param {unknown} [body] @returns {Promise<any>} any: as `get` */
-export const post = (path, body = {}) => call('POST', path, body);
+/** `signal` takes it back, `limit` is how long it may last in ms. @typedef {{signal?: AbortSignal, limit?: number}} Patience */
 
-/** @param {string} method @param {string} path @param {unknown} [body] */
-async function call(method, path, body) {
+/** @param {string} path @param {unknown} [body] @param {Patience} [patience] @returns {Promise<any>} any: as `get` */
+export const post = (path, body = {}, patience = {}) => call('POST', path, body, patience);
+
+/** @param {string} method @param {string} path @param {unknown} [body] @param {Patience} [patience] */
+async function call(method, path, body, { signal, limit = 20_000 } = {}) {
+  const end = AbortSignal.timeout(limit);
   /** @type {RequestInit} */
-  const init = { method, headers: headers(body !== undefined), signal: AbortSignal.timeout(20_000) };
+  const init = { method, headers: headers(body !== undefined), signal: signal ? AbortSignal.any([signal, end]) : end };
   if (body !== undefined) init.body = JSON.stringify(body);
-  let response;
   try {
-    response = await fetch(inLanguage(path), init);
-  } catch {
+    const response = await fetch(inLanguage(path), init);
+    return answer(response.status, await response.text());
+  } catch (error) {
+    if (error instanceof Refused) throw error;
     throw new Refused(0, 'network', t('error.network'));
   }
-  return answer(response.status, await response.text());
 }
 
 /** @param {boolean} withBody @returns {Record<string, string>} */

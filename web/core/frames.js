@@ -5,7 +5,7 @@
 /** @typedef {{t: 'ev', c: string, s: number, m?: string, from: Who, k: string, b: Body, ts: number}} Ev */
 /** @typedef {{t: 'ack', c: string, m: string, s: number, ts: number, dup?: boolean, masked?: number}} Ack */
 /** @typedef {{t: 'err', code: string, retry: 'no' | 'same' | 'order', c?: string, m?: string, retry_ms?: number, info?: Record<string, any>}} Err any: safe extras of a refusal */
-/** @typedef {{t: 'sub_ok', c: string, ep: string, last: number, first: number}} SubOk */
+/** @typedef {{t: 'sub_ok', c: string, ep: string, last: number, first: number, marks?: number}} SubOk */
 /** @typedef {{t: 'page', c: string, first: number, last: number, more: boolean}} Page */
 /** @typedef {{t: 'reset', c: string, ep: string, last: number, why: string}} Reset */
 /** @typedef {{t: 'state', c: string, what: string, v: number, data: Record<string, any>}} State any: by `what` */
@@ -17,7 +17,7 @@
  *   | {t: 'tops', conv: Tops} | {t: 'pong', n: number, tops: Tops} | {t: 'gone', c: string}
  *   | {t: 'bye', in_ms: number, why: string}} ServerFrame
  */
-/** @typedef {{cur?: number, ep?: string, purpose?: string}} Cursor */
+/** @typedef {{cur?: number, ep?: string, purpose?: string, marks?: number}} Cursor */
 /** @typedef {{t: string, [field: string]: unknown}} ClientFrame */
 
 export const SUBPROTOCOL = 'aftercare.v1';

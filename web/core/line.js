@@ -1,42 +1,60 @@
-// The line to the server: one socket, its heartbeat, and how long to wait before the next try. Knows no conversation.
-import { SUBPROTOCOL } from './frames.js';
+// The line to the server: which way it takes, its heartbeat, and how long to wait before the next try. Knows no conversation.
+//
+// The way is a socket. Where two sockets in a row do not get as far as a welcome the line asks by HTTP instead, and tries a
+// socket again after a while: proxies that swallow sockets are a property of the place, and people move.
+import { poll } from './poll.js';
+import { BROKEN, opens, socket } from './socket.js';
 
 /** @import { ClientFrame, ServerFrame } from './frames.js' */
+/** @import { Post } from './poll.js' */
+/** @import { Ends as WayEnds, MakeSocket, Way } from './socket.js' */
 /** @typedef {'idle' | 'connecting' | 'open' | 'waiting' | 'stopped'} Phase */
 /** `retryAt` is set while waiting, `code` is the close code that stopped it. @typedef {{phase: Phase, retryAt: number | null, code: number | null}} Connection */
-/** @typedef {{url: string, hello: () => ClientFrame, frames: (frames: ServerFrame[]) => void, changed: (now: Connection) => void,
- *   makeSocket?: (url: string, protocol: string) => WebSocket, random?: () => number}} Ends */
+/** @typedef {{url: string, post: Post, hello: () => ClientFrame, frames: (frames: ServerFrame[]) => void, changed: (now: Connection) => void,
+ *   makeSocket?: MakeSocket, random?: () => number}} Ends */
 
 const SHORTEST_MS = 500;
 const LONGEST_MS = 30_000;
 const STABLE_MS = 60_000;
 const SILENT_MS = 40_000;
-const ABUSE_MS = 30_000;
+const GREETING_MS = 10_000;
+const PROBE_MS = 4_000;
+const PATIENT_MS = 30_000;
+const OVERLOADED_MS = 5_000;
+const OVERLOADED = 1013;
+const ABUSE = 4429;
+const MOST_FAILURES = 2;
+const BY_POLL_MS = 5 * 60_000;
 /** Codes after which the same try would end the same way. 4408 (too slow to say hello) and 4429 (too much) pass. */
-const stops = (/** @type {number} */ code) => code >= 4400 && code < 4500 && code !== 4408 && code !== 4429;
+const stops = (/** @type {number} */ code) => code === 1003 || code === 1009 || (code >= 4400 && code < 4500 && code !== 4408 && code !== ABUSE);
 
 export class Line {
   /** @type {Connection} */
   connection = { phase: 'idle', retryAt: null, code: null };
 
-  /** @type {WebSocket | null} */
-  #socket = null;
+  /** @type {Way | null} */
+  #way = null;
+  #isPolling = false;
+  /** Sockets in a row that broke before a welcome. */
+  #failures = 0;
+  /** Until then sockets are not worth trying here. */
+  #pollUntil = 0;
   #tries = 0;
   #heard = 0;
   #beat = 25_000;
-  #pings = 0;
   /** @type {number | null} */
   #promised = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #retry;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #watch;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #stable;
+  /** @type {Record<'retry' | 'watch' | 'stable' | 'greeting' | 'probe' | 'trial', ReturnType<typeof setTimeout> | undefined>} */
+  #timers = { retry: undefined, watch: undefined, stable: undefined, greeting: undefined, probe: undefined, trial: undefined };
 
   /** @param {Ends} ends */
   constructor(ends) {
     this.ends = ends;
+  }
+
+  /** Is it by poll that we speak? */
+  get isPolling() {
+    return this.isOpen && this.#isPolling;
   }
 
   get isOpen() {
@@ -45,40 +63,56 @@ export class Line {
 
   /** Connect now, without waiting for the next try. */
   connect() {
-    if (this.#socket) return;
-    clearTimeout(this.#retry);
-    this.#change({ phase: 'connecting', retryAt: null, code: null });
-    const make = this.ends.makeSocket ?? ((url, protocol) => new WebSocket(url, protocol));
-    const socket = make(this.ends.url, SUBPROTOCOL);
-    this.#socket = socket;
-    this.#listen(socket);
-    socket.onopen = () => socket.send(JSON.stringify(this.ends.hello()));
-    socket.onmessage = ({ data }) => this.#receive(String(data));
-    socket.onclose = ({ code }) => this.#closed(socket, code);
+    if (this.#way) return;
+    this.#go(Date.now() < this.#pollUntil);
   }
 
   /** Let go until `connect` is called. */
   stop() {
-    const socket = this.#socket;
-    this.#quiet();
+    const way = this.#quiet();
     this.#change({ phase: 'idle', retryAt: null, code: null });
-    socket?.close(1000);
+    way?.close();
+  }
+
+  /** Begin a new line at once: what came over this one cannot be right. */
+  again() {
+    if (this.#way) this.#abandon(this.#way);
+  }
+
+  /** The person is back, or the network is: go on at once, or find out at once that the line is dead. */
+  wake() {
+    if (this.connection.phase === 'waiting') this.connect();
+    else if (this.isOpen) this.#probe();
   }
 
   /** Goes out only while the line is open; says whether it did. @param {ClientFrame} frame */
   say(frame) {
-    if (!this.isOpen || !this.#socket) return false;
-    this.#socket.send(JSON.stringify(frame));
+    if (!this.isOpen || !this.#way) return false;
+    this.#way.say(frame);
     return true;
   }
 
-  /** @param {string} text */
-  #receive(text) {
+  /** @param {boolean} byPoll */
+  #go(byPoll) {
+    clearTimeout(this.#timers.retry);
+    this.#isPolling = byPoll;
+    if (this.connection.phase !== 'connecting') this.#change({ phase: 'connecting', retryAt: null, code: null });
+    /** @type {Way | null} */
+    let way = null;
+    /** @type {WayEnds} */
+    const ends = { heard: (frames) => way === this.#way && this.#receive(frames), closed: (code) => way !== null && this.#closed(way, code) };
+    way = byPoll ? poll(ends, this.ends) : socket(ends, this.ends);
+    this.#way = way;
     this.#heard = Date.now();
-    const parsed = JSON.parse(text);
-    /** @type {ServerFrame[]} */
-    const frames = Array.isArray(parsed) ? parsed : [parsed];
+    this.#timers.greeting = setTimeout(() => way && this.#abandon(way), GREETING_MS);
+    this.#watch(way);
+  }
+
+  /** @param {ServerFrame[]} frames */
+  #receive(frames) {
+    this.#heard = Date.now();
     for (const frame of frames) this.#note(frame);
+    if (this.#isPolling && !this.isOpen) this.#opened();
     this.ends.frames(frames);
   }
 
@@ -86,20 +120,49 @@ export class Line {
   #note(frame) {
     if (frame.t === 'welcome') {
       this.#beat = frame.hb * 1000;
-      this.#stable = setTimeout(() => (this.#tries = 0), STABLE_MS);
-      this.#change({ phase: 'open', retryAt: null, code: null });
+      this.#opened();
     }
     if (frame.t === 'bye') this.#promised = frame.in_ms;
   }
 
-  /** @param {WebSocket} socket @param {number} code */
-  #closed(socket, code) {
-    if (socket !== this.#socket) return;
+  #opened() {
+    clearTimeout(this.#timers.greeting);
+    this.#timers.stable = setTimeout(() => (this.#tries = 0), STABLE_MS);
+    if (this.#isPolling) this.#staysByPoll();
+    else this.#failures = 0;
+    this.#change({ phase: 'open', retryAt: null, code: null });
+  }
+
+  /** Sockets do not get through here; look again later. */
+  #staysByPoll() {
+    if (Date.now() >= this.#pollUntil) this.#pollUntil = Date.now() + BY_POLL_MS;
+    this.#timers.trial = setTimeout(() => void this.#tryOut(), this.#pollUntil - Date.now());
+  }
+
+  async #tryOut() {
+    const way = this.#way;
+    const isBetter = await opens(this.ends.url, this.ends.makeSocket);
+    if (way !== this.#way || !this.isOpen) return;
+    if (!isBetter) return this.#staysByPoll();
+    this.#failures = 0;
+    this.#quiet()?.close();
+    this.#go(false);
+  }
+
+  /** @param {Way} way @param {number} code */
+  #closed(way, code) {
+    if (way !== this.#way) return;
+    const wasOpen = this.isOpen;
     this.#quiet();
     if (stops(code)) return this.#change({ phase: 'stopped', retryAt: null, code });
+    if (!wasOpen && !this.#isPolling && code === BROKEN) {
+      this.#failures += 1;
+      if (this.#failures >= MOST_FAILURES) return this.#go(true);
+    }
+    if (!wasOpen && this.#isPolling) this.#pollUntil = 0;
     const wait = this.#pause(code);
-    this.#retry = setTimeout(() => this.connect(), wait);
-    this.#change({ phase: 'waiting', retryAt: Date.now() + wait, code });
+    this.#timers.retry = setTimeout(() => this.connect(), wait);
+    return this.#change({ phase: 'waiting', retryAt: Date.now() + wait, code });
   }
 
   /** At once the first time, then anywhere up to a doubling limit, so that a thousand pages do not come back together. @param {number} code */
@@ -107,37 +170,44 @@ export class Line {
     const promised = this.#promised;
     this.#promised = null;
     if (promised !== null) return promised;
-    if (code === 4429) return ABUSE_MS;
+    if (code === ABUSE) return PATIENT_MS;
     this.#tries += 1;
-    if (this.#tries === 1) return 0;
-    const limit = Math.min(LONGEST_MS, SHORTEST_MS * 2 ** (this.#tries - 1));
-    return SHORTEST_MS + (this.ends.random ?? Math.random)() * (limit - SHORTEST_MS);
+    const least = code === OVERLOADED ? OVERLOADED_MS : this.#tries === 1 ? 0 : SHORTEST_MS;
+    const limit = Math.max(least, this.#tries === 1 ? 0 : Math.min(LONGEST_MS, SHORTEST_MS * 2 ** (this.#tries - 1)));
+    return least + (this.ends.random ?? Math.random)() * (limit - least);
   }
 
-  /** Asks for a sign of life when nothing was heard for a beat, and gives up on a line that stays silent. @param {WebSocket} socket */
-  #listen(socket) {
-    this.#heard = Date.now();
-    const look = () => {
-      const silence = Date.now() - this.#heard;
-      if (silence >= SILENT_MS) return this.#abandon(socket);
-      if (silence >= this.#beat) this.say({ t: 'ping', n: (this.#pings += 1) });
-      this.#watch = setTimeout(look, 5_000);
-      return undefined;
-    };
-    this.#watch = setTimeout(look, 5_000);
+  /** Asks for a sign of life when nothing was heard for a beat, and gives up on a line that stays silent. @param {Way} way */
+  #watch(way) {
+    const silence = Date.now() - this.#heard;
+    if (silence >= SILENT_MS) return this.#abandon(way);
+    if (silence >= this.#beat && this.isOpen) way.probe();
+    this.#timers.watch = setTimeout(() => this.#watch(way), 5_000);
+    return undefined;
   }
 
-  /** A dead peer never answers the close either, so the socket is left behind rather than waited for. @param {WebSocket} socket */
-  #abandon(socket) {
-    this.#closed(socket, 1006);
-    socket.close();
+  /** After a sleep the line may be dead without anybody having said so. */
+  #probe() {
+    const way = this.#way;
+    const asked = Date.now();
+    way?.probe();
+    clearTimeout(this.#timers.probe);
+    this.#timers.probe = setTimeout(() => way && this.#heard < asked && this.#abandon(way), PROBE_MS);
   }
 
+  /** A dead peer never answers the close either, so the way is left behind rather than waited for. @param {Way} way */
+  #abandon(way) {
+    if (way !== this.#way) return;
+    this.#closed(way, BROKEN);
+    way.close();
+  }
+
+  /** @returns {Way | null} the way that was let go */
   #quiet() {
-    this.#socket = null;
-    clearTimeout(this.#retry);
-    clearTimeout(this.#watch);
-    clearTimeout(this.#stable);
+    const way = this.#way;
+    this.#way = null;
+    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+    return way;
   }
 
   /** @param {Connection} connection */

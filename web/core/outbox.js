@@ -1,140 +1,161 @@
 // What was written and not yet acknowledged: kept before it goes on the wire, until the server says it has it.
 //
-// The danger is twofold. Text that lives only in a page is lost with the page; text that lies readable on the disk of a
-// shared computer is read by the next person. So entries lie in IndexedDB sealed (AES-256-GCM) under a key that the server
-// gives only to the signed-in page and that is never stored here. Without such a key, or where storage throws, the outbox
-// lives in memory and dies with the page.
+// The outbox belongs to the person, not to the tab: every tab shows all of it, one tab sends it (tabs.js), and whatever a
+// closed tab left is in it for the next one. What the server refused stays too, with the reason, until she decides.
+// Without a shelf it lives in memory, belongs to this tab alone and dies with the page.
+import { Tabs } from './tabs.js';
 
-/** @import { Body } from './frames.js' */
-/** @typedef {{m: string, c: string, k: string, b: Body, at: number, seen?: number}} Entry */
-/** @typedef {{n: number, scope: string, m: string, iv: Uint8Array<ArrayBuffer>, sealed: ArrayBuffer}} Kept */
-/** @typedef {{scope: string, key?: string, factory?: IDBFactory}} Place */
-
-const STORE = 'entry';
+/** @import { Ack, Body } from './frames.js' */
+/** @import { Shelf } from './shelf.js' */
+/** @import { News } from './tabs.js' */
+/** @import { Reason } from './thread.js' */
+/** @typedef {{m: string, c: string, k: string, b: Body, at: number, seen?: number, reason?: Reason}} Entry */
+/**
+ * What other tabs did: `changed` something, had something `settled` (an ack, or withdrawn: null), or `left` for another sign-in.
+ * @typedef {{changed: () => void, settled: (entry: Entry, ack: Ack | null) => void, left: () => void, canSend: () => boolean}} Owner
+ */
 
 export class Outbox {
+  /** @type {Owner} */
+  owner = { changed: () => {}, settled: () => {}, left: () => {}, canSend: () => false };
+
   /** @type {Entry[]} */
   #entries = [];
-  /** @type {IDBDatabase | null} */
-  #database = null;
-  /** @type {CryptoKey | null} */
-  #key = null;
-  #scope = '';
+  /** Ids that are done with: another tab's slower reading must not bring them back. @type {Set<string>} */
+  #done = new Set();
+  /** @type {Shelf | null} */
+  #shelf = null;
+  /** @type {Tabs | null} */
+  #tabs = null;
 
-  /** Opens what an earlier page left. `key`: 32 bytes in base64. @param {Place} place @returns {Promise<Outbox>} */
-  static async open({ scope, key, factory = globalThis.indexedDB }) {
+  /** Opens what earlier pages left and other tabs hold. @param {Shelf | null} shelf @param {Tabs} [tabs] @returns {Promise<Outbox>} */
+  static async open(shelf, tabs) {
     const outbox = new Outbox();
-    outbox.#scope = scope;
-    if (!key || !factory || !globalThis.crypto?.subtle) return outbox;
-    try {
-      outbox.#key = await imported(key);
-      outbox.#database = await opened(factory);
-      outbox.#entries = await outbox.#load(outbox.#database);
-    } catch {
-      outbox.#database = null; // private windows and blocked storage throw: memory will do
-    }
+    if (!shelf) return outbox;
+    outbox.#shelf = shelf;
+    outbox.#tabs = tabs ?? new Tabs(shelf.scope);
+    outbox.#tabs.ends = {
+      hear: (news) => void outbox.#hear(news),
+      carrying: () => void outbox.#reload(),
+      canSend: () => outbox.owner.canSend(),
+    };
+    await outbox.#reload();
     return outbox;
   }
 
   /** Does it survive a reload? */
   get isDurable() {
-    return this.#database !== null;
+    return this.#shelf !== null;
   }
 
-  /** In the order they were written. @param {string} [conversation] @returns {Entry[]} */
+  /** Is it this tab that sends? */
+  get isCarrier() {
+    return this.#tabs?.isCarrier ?? true;
+  }
+
+  /** Everything, in the order it was written. @param {string} [conversation] @returns {Entry[]} */
   entries(conversation) {
     return this.#entries.filter((entry) => conversation === undefined || entry.c === conversation);
+  }
+
+  /** What the server still has to take. @param {string} [conversation] */
+  waiting(conversation) {
+    return this.entries(conversation).filter(({ reason }) => !reason);
   }
 
   /** The unacknowledged message before this one in its conversation: the server keeps our order by it. @param {string} m @returns {string | undefined} */
   before(m) {
     const entry = this.#entries.find((one) => one.m === m);
     if (!entry) return undefined;
-    const line = this.entries(entry.c);
+    const line = this.waiting(entry.c);
     return line[line.indexOf(entry) - 1]?.m;
   }
 
-  /** Kept when the promise resolves. @param {Entry} entry */
+  /** Kept when the promise resolves; one that is put again goes to the end of the line. @param {Entry} entry */
   async put(entry) {
-    this.#entries.push(entry);
-    if (!this.#database || !this.#key) return;
-    try {
-      const iv = crypto.getRandomValues(new Uint8Array(12));
-      const sealed = await crypto.subtle.encrypt({ name: 'AES-GCM', iv }, this.#key, encode(entry));
-      await done(this.#store('readwrite').add({ scope: this.#scope, m: entry.m, iv, sealed }));
-    } catch {
-      this.#database = null; // the disk is full or the storage was taken away while we ran
-    }
+    this.#entries = [...this.#entries.filter(({ m }) => m !== entry.m), entry];
+    this.#done.delete(entry.m);
+    await this.#write((shelf) => shelf.putLast('entry', entry.m, entry));
+    this.#tabs?.tell({ type: 'changed' });
   }
 
-  /** Acknowledged, refused or taken back. @param {string} m */
-  async remove(m) {
+  /** The server will not have it like this; she decides. @param {string} m @param {Reason} reason */
+  async refuse(m, reason) {
+    const entry = this.#entries.find((one) => one.m === m);
+    if (!entry) return;
+    const refused = { ...entry, reason };
+    this.#entries = this.#entries.map((one) => (one.m === m ? refused : one));
+    await this.#write((shelf) => shelf.put('entry', m, refused));
+    this.#tabs?.tell({ type: 'changed' });
+  }
+
+  /** The server has it, or she took it back. @param {string} m @param {Ack | null} [ack] */
+  async remove(m, ack = null) {
+    if (!this.#entries.some((entry) => entry.m === m)) return;
     this.#entries = this.#entries.filter((entry) => entry.m !== m);
-    if (!this.#database) return;
-    const store = this.#store('readwrite');
-    const key = await done(store.index('m').getKey(m));
-    if (key !== undefined) await done(store.delete(key));
+    this.#done.add(m);
+    await this.#write((shelf) => shelf.remove('entry', m));
+    this.#tabs?.tell({ type: 'settled', m, ack });
+  }
+
+  /** Send from this tab, with everything that any tab left. */
+  async carry() {
+    if (this.isCarrier) return;
+    await this.#tabs?.take();
+    await this.#reload();
+  }
+
+  /** Does some tab send? A frozen one holds the lock and does not. */
+  async isServed() {
+    return this.#tabs?.isServed() ?? true;
+  }
+
+  /** Everything goes on in another outbox, because who she is has changed; other tabs must ask anew. @param {Outbox} next */
+  async moveTo(next) {
+    await this.carry();
+    for (const entry of this.entries()) {
+      await next.put(entry);
+      await this.#write((shelf) => shelf.remove('entry', entry.m));
+    }
+    this.#entries = [];
+    this.#tabs?.tell({ type: 'left' });
+    this.#tabs?.leave();
   }
 
   /** Nothing of anyone stays behind, whatever the scope: for signing out. */
   async clear() {
     this.#entries = [];
-    if (this.#database) await done(this.#store('readwrite').clear());
+    await this.#write((shelf) => shelf.clear());
+    this.#tabs?.tell({ type: 'left' });
   }
 
-  /** @param {IDBDatabase} database @returns {Promise<Entry[]>} */
-  async #load(database) {
-    const rows = /** @type {Kept[]} */ (await done(database.transaction(STORE).objectStore(STORE).index('scope').getAll(this.#scope)));
-    const entries = [];
-    for (const row of rows.sort((one, other) => one.n - other.n)) {
-      const entry = await this.#unseal(row);
-      if (entry) entries.push(entry);
-      else await done(database.transaction(STORE, 'readwrite').objectStore(STORE).delete(row.n));
-    }
-    return entries;
+  /** @param {News} news */
+  async #hear(news) {
+    if (news.type === 'left') return this.owner.left();
+    if (news.type === 'changed') return this.#reload();
+    const entry = this.#entries.find(({ m }) => m === news.m);
+    this.#done.add(String(news.m));
+    if (!entry) return undefined;
+    this.#entries = this.#entries.filter((one) => one !== entry);
+    return this.owner.settled(entry, /** @type {Ack | null} */ (news.ack));
   }
 
-  /** What another key sealed belongs to somebody else's time here; it cannot be read and is dropped. @param {Kept} row @returns {Promise<Entry | null>} */
-  async #unseal({ iv, sealed }) {
+  /** What is on the shelf, then what could not be put there. */
+  async #reload() {
+    const kept = await this.#shelf?.all('entry').catch(() => null);
+    if (!kept) return;
+    const entries = [...kept.values()].map(({ value }) => /** @type {Entry} */ (value));
+    const only = this.#entries.filter(({ m }) => !kept.has(m));
+    this.#entries = [...entries, ...only].filter(({ m }) => !this.#done.has(m));
+    this.owner.changed();
+  }
+
+  /** @param {(shelf: Shelf) => Promise<void>} work */
+  async #write(work) {
     try {
-      const plain = await crypto.subtle.decrypt({ name: 'AES-GCM', iv }, /** @type {CryptoKey} */ (this.#key), sealed);
-      return JSON.parse(new TextDecoder().decode(plain));
+      if (this.#shelf) await work(this.#shelf);
     } catch {
-      return null;
+      return; // the disk is full or the storage was taken away while we ran: it stays in memory
     }
   }
-
-  /** @param {IDBTransactionMode} mode */
-  #store(mode) {
-    const database = /** @type {IDBDatabase} */ (this.#database);
-    return database.transaction(STORE, mode).objectStore(STORE);
-  }
 }
-
-/** @param {string} key base64 */
-function imported(key) {
-  const raw = Uint8Array.from(atob(key), (letter) => letter.charCodeAt(0));
-  return crypto.subtle.importKey('raw', raw, 'AES-GCM', false, ['encrypt', 'decrypt']);
-}
-
-/** @param {IDBFactory} factory @returns {Promise<IDBDatabase>} */
-function opened(factory) {
-  const request = factory.open('aftercare-outbox', 1);
-  request.onupgradeneeded = () => {
-    const store = request.result.createObjectStore(STORE, { keyPath: 'n', autoIncrement: true });
-    store.createIndex('scope', 'scope');
-    store.createIndex('m', 'm', { unique: true });
-  };
-  return done(request);
-}
-
-/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
-function done(request) {
-  return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error);
-  });
-}
-
-/** @param {Entry} entry */
-const encode = (entry) => new TextEncoder().encode(JSON.stringify(entry));

@@ -1,26 +1,29 @@
-// The one socket of a tab: which conversations it follows, what it sends, and how it heals after a break.
+// The one line of a tab: which conversations it follows, what it sends, and how it heals after a break.
 //
 // What is sent is in the outbox before it is on the wire and stays there until the server acknowledges it, so a break, a
 // reload or a restart of the server can delay a message but not lose, double or reorder it. What is received is numbered;
 // a hole is asked for. Elements listen to this object and talk to no network themselves.
+import { post } from './calls.js';
 import { clientId } from './frames.js';
-import { t } from './i18n.js';
+import { Gaps } from './gaps.js';
 import { Line } from './line.js';
+import { Marks } from './marks.js';
+import { Outage } from './outage.js';
 import { Outbox } from './outbox.js';
+import { Sending } from './sending.js';
 import { Thread } from './thread.js';
+import { whenBack } from './waking.js';
 
 /** @import { Body, ClientFrame, Cursor, Err, Ev, ServerFrame, Tops, Who } from './frames.js' */
 /** @import { Connection } from './line.js' */
-/** @import { Entry } from './outbox.js' */
+/** @import { Post } from './poll.js' */
+/** @import { MakeSocket } from './socket.js' */
 /**
  * @typedef {{as: 'shopper' | 'staff', me: Who, csrf: () => string, inbox?: boolean, outbox?: Outbox, url?: string,
- *   makeSocket?: (url: string, protocol: string) => WebSocket}} Setup
+ *   makeSocket?: MakeSocket, post?: Post}} Setup
  */
 /** @typedef {{thread: Thread, purpose?: string}} Watched */
 
-const TYPING_MS = 3_000;
-const MARK_MS = 1_000;
-const AGAIN_MS = 1_000;
 const LAG_MS = 3_000;
 const PAGE = 50;
 
@@ -31,37 +34,44 @@ export class Session extends EventTarget {
   limits = {};
   /** The server's clock minus ours, in ms. */
   skew = 0;
+  outage = new Outage();
 
   /** @type {Map<string, Watched>} */
   #watched = new Map();
   #line;
-  #outbox;
+  #sending;
+  #marks = new Marks((frame) => this.#line.say(frame));
+  #gaps = new Gaps({
+    say: (frame) => this.#line.say(frame),
+    reconnect: () => this.#line.again(),
+    afresh: (conversation) => this.#afresh(conversation),
+  });
   #tab = clientId();
   #setup;
-  /** Sends follow each other through here, so the wire keeps the order of writing. @type {Promise<unknown>} */
-  #queue = Promise.resolve();
-  /** @type {Map<string, ReturnType<typeof setTimeout>>} */
-  #resends = new Map();
-  /** Marks that wait for their second: `read <conversation>` -> number. @type {Map<string, number>} */
-  #marks = new Map();
-  /** @type {Map<string, number>} */
-  #marked = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #markTimer;
-  /** @type {Map<string, number>} */
-  #typed = new Map();
+  #glance;
+  #sleep = () => {};
 
   /** @param {Setup} setup */
   constructor(setup) {
     super();
     this.#setup = setup;
     this.me = setup.me;
-    this.#outbox = setup.outbox ?? new Outbox();
+    this.#sending = new Sending(setup.outbox ?? new Outbox(), {
+      say: (frame) => this.#line.say(frame),
+      isOpen: () => this.#line.isOpen,
+      now: () => this.#now(),
+      thread: (conversation) => this.thread(conversation),
+      changed: (conversation) => this.#changed(conversation),
+      refill: () => this.#refill(),
+      left: () => this.#emit('left', {}),
+    });
     this.#line = new Line({
       url: setup.url ?? socketUrl(),
+      post: setup.post ?? post,
       hello: () => this.#hello(),
       frames: (frames) => this.#take(frames),
-      changed: (connection) => this.#emit('connection', connection),
+      changed: (connection) => this.#connected(connection),
       makeSocket: setup.makeSocket,
     });
   }
@@ -71,32 +81,39 @@ export class Session extends EventTarget {
     return this.#line.connection;
   }
 
+  /** Sockets do not get through here: news of the whole inbox must be fetched. */
+  get isPolling() {
+    return this.#line.isPolling;
+  }
+
   get outbox() {
-    return this.#outbox;
+    return this.#sending.outbox;
+  }
+
+  /** Holes this page has seen in what it received; the target is 0. */
+  get gaps() {
+    return this.#gaps.count;
   }
 
   /** Connect, and come back by itself until `stop`. */
   start() {
-    globalThis.addEventListener?.('online', this.#wake);
-    globalThis.document?.addEventListener('visibilitychange', this.#wake);
+    this.#sleep();
+    this.#sleep = whenBack(() => this.#line.wake());
     this.#line.connect();
   }
 
   stop() {
-    globalThis.removeEventListener?.('online', this.#wake);
-    globalThis.document?.removeEventListener('visibilitychange', this.#wake);
+    this.#sleep();
+    this.#sending.stop();
     this.#line.stop();
+    clearTimeout(this.#glance);
   }
 
   /** Go on as somebody else: a guest who has just proven who she is. What is still unsent goes along. @param {Who} me @param {Outbox} outbox */
   async become(me, outbox) {
     this.stop();
-    for (const entry of this.#outbox.entries()) {
-      await this.#outbox.remove(entry.m);
-      await outbox.put(entry);
-    }
+    await this.#sending.become(outbox);
     this.me = me;
-    this.#outbox = outbox;
     for (const { thread } of this.#watched.values()) thread.me = me;
     this.start();
   }
@@ -111,14 +128,15 @@ export class Session extends EventTarget {
     const known = this.#watched.get(conversation);
     if (known) return known.thread;
     const thread = new Thread(conversation, this.me);
-    for (const { m, k, b, at } of this.#outbox.entries(conversation)) thread.queue({ m, k, b, ts: at });
     this.#watched.set(conversation, { thread, purpose });
+    this.#sending.show(thread);
     this.#line.say({ t: 'sub', c: conversation, ...this.#cursor(conversation) });
     return thread;
   }
 
   /** @param {string} conversation */
   unwatch(conversation) {
+    this.#gaps.forget(conversation);
     if (this.#watched.delete(conversation)) this.#line.say({ t: 'unsub', c: conversation });
   }
 
@@ -134,27 +152,18 @@ export class Session extends EventTarget {
    */
   async send(conversation, kind, body, { seen, preview } = {}) {
     const m = clientId();
-    /** @type {Entry} */
-    const entry = { m, c: conversation, k: kind, b: body, at: Date.now() + this.skew, ...(seen === undefined ? {} : { seen }) };
-    this.thread(conversation)?.queue({ m, k: kind, b: body, ts: entry.at, preview });
-    this.#changed(conversation);
-    await this.#post(entry);
+    await this.#sending.send({ m, c: conversation, k: kind, b: body, at: this.#now(), ...(seen === undefined ? {} : { seen }) }, preview);
     return m;
   }
 
-  /** Send a refused message once more, under the same id; `force` leaves out what the agent had seen. @param {string} conversation @param {string} m */
-  async retry(conversation, m) {
-    const draft = this.thread(conversation)?.requeue(m);
-    if (!draft) return;
-    this.#changed(conversation);
-    await this.#post({ m, c: conversation, k: draft.k, b: draft.b, at: draft.ts });
+  /** Send a refused message once more, under the same id; what an agent had seen is left out, so a stale one goes through. @param {string} conversation @param {string} m */
+  retry(conversation, m) {
+    return this.#sending.retry(conversation, m);
   }
 
   /** Take back a message that the server never took. @param {string} conversation @param {string} m */
-  async discard(conversation, m) {
-    await this.#outbox.remove(m);
-    this.thread(conversation)?.withdraw(m);
-    this.#changed(conversation);
+  discard(conversation, m) {
+    return this.#sending.discard(conversation, m);
   }
 
   /** Ask for older events; they arrive like any other, a 'page' event ends them. @param {string} conversation */
@@ -166,19 +175,42 @@ export class Session extends EventTarget {
 
   /** This reader has seen everything up to here. Told at most once a second; only ever grows. @param {string} conversation @param {number} upto */
   read(conversation, upto) {
-    this.#mark('read', conversation, upto);
+    this.#marks.reach('read', conversation, upto);
   }
 
   /** This person is writing; told at most once in three seconds. @param {string} conversation */
   typing(conversation) {
-    const now = Date.now();
-    if (now - (this.#typed.get(conversation) ?? 0) < TYPING_MS) return;
-    if (this.#line.say({ t: 'typing', c: conversation })) this.#typed.set(conversation, now);
+    this.#marks.typing(conversation);
   }
 
-  #wake = () => {
-    if (globalThis.document?.visibilityState !== 'hidden') this.retryNow();
-  };
+  #now() {
+    return Date.now() + this.skew;
+  }
+
+  /** @param {Connection} connection */
+  #connected(connection) {
+    const { phase } = connection;
+    this.outage.note(connection);
+    if (phase !== 'open') this.#gaps.pause();
+    else {
+      this.#sending.begin();
+      this.#marks.tell();
+    }
+    this.#emit('connection', connection);
+    if (phase === 'open') this.#emit('opened', {});
+    this.#glanceLater();
+  }
+
+  /** A break that lasts looks different, though nothing has happened. */
+  #glanceLater() {
+    clearTimeout(this.#glance);
+    const wait = this.outage.nextChange();
+    if (wait === null) return;
+    this.#glance = setTimeout(() => {
+      this.#emit('connection', this.connection);
+      this.#glanceLater();
+    }, wait);
+  }
 
   /** @returns {ClientFrame} */
   #hello() {
@@ -192,24 +224,16 @@ export class Session extends EventTarget {
     const watched = this.#watched.get(conversation);
     if (!watched) return {};
     const { thread, purpose } = watched;
-    const from = thread.epoch === null ? {} : { cur: thread.cursor, ep: thread.epoch };
+    const from = thread.epoch === null ? {} : { cur: thread.cursor, ep: thread.epoch, ...(thread.marks ? { marks: thread.marks } : {}) };
     return { ...from, ...(purpose ? { purpose } : {}) };
   }
 
-  /** @param {Entry} entry */
-  #post(entry) {
-    const posted = this.#queue.then(async () => {
-      await this.#outbox.put(entry);
-      this.#wire(entry);
-    });
-    this.#queue = posted;
-    return posted;
-  }
-
-  /** @param {Entry} entry */
-  #wire({ m, c, k, b, seen }) {
-    const after = this.#outbox.before(m);
-    this.#line.say({ t: 'send', c, m, k, b, ...(after ? { after } : {}), ...(seen === undefined ? {} : { seen }) });
+  /** The outbox is not what it was: another tab wrote, or left something behind. */
+  #refill() {
+    for (const { thread } of this.#watched.values()) {
+      this.#sending.show(thread);
+      this.#changed(thread.id);
+    }
   }
 
   /** @param {ServerFrame[]} frames */
@@ -229,8 +253,7 @@ export class Session extends EventTarget {
       case 'welcome': return this.#welcomed(frame);
       case 'ev': return this.#received(frame);
       case 'ack':
-        void this.#outbox.remove(frame.m);
-        this.thread(frame.c)?.acknowledge(frame);
+        this.#sending.taken(frame);
         return this.#emit('ack', { conversation: frame.c, ...frame });
       case 'err': return this.#refused(frame);
       case 'sub_ok': return this.thread(frame.c)?.open(frame);
@@ -244,17 +267,11 @@ export class Session extends EventTarget {
         this.#watched.delete(frame.c);
         return this.#emit('gone', { conversation: frame.c });
       case 'typing': return this.#emit('typing', { conversation: frame.c, who: frame.who, ttl: frame.ttl });
-      case 'page': return this.#emit('page', { conversation: frame.c, ...frame });
+      case 'page': return this.#paged(frame);
       case 'tops': return this.#compare(frame.conv);
       case 'pong': return this.#compare(frame.tops);
       default: return undefined;
     }
-  }
-
-  /** @param {string} conversation @returns {Cursor} */
-  #fresh(conversation) {
-    const purpose = this.#watched.get(conversation)?.purpose;
-    return purpose ? { purpose } : {};
   }
 
   /** @param {ServerFrame & {t: 'welcome'}} frame */
@@ -263,42 +280,33 @@ export class Session extends EventTarget {
     this.limits = limits;
     this.skew = now - Date.now();
     for (const { thread } of this.#watched.values()) thread.me = me;
-    for (const entry of this.#outbox.entries()) this.#wire(entry);
-    this.#tellMarks();
     this.#emit('welcome', { me, limits });
   }
 
   /** @param {Ev} event */
   #received(event) {
-    if (event.m) void this.#outbox.remove(event.m);
+    if (event.m) this.#sending.taken({ t: 'ack', c: event.c, m: event.m, s: event.s, ts: event.ts });
     const thread = this.thread(event.c);
     if (!thread || thread.epoch === null) return;
     const { fresh, missing } = thread.receive(event);
-    if (missing) this.#line.say({ t: 'get', c: event.c, ...missing });
-    if (event.from.kind !== this.me.kind) this.#mark('rcvd', event.c, thread.cursor);
+    if (missing) this.#gaps.found(thread, missing.to);
+    if (event.from.kind !== this.me.kind) this.#marks.reach('rcvd', event.c, thread.cursor);
     if (fresh) this.#emit('event', { conversation: event.c, thread, event });
+  }
+
+  /** @param {ServerFrame & {t: 'page'}} frame */
+  #paged(frame) {
+    const thread = this.thread(frame.c);
+    if (thread) this.#gaps.answered(thread);
+    this.#emit('page', { conversation: frame.c, ...frame });
   }
 
   /** @param {Err} frame */
   #refused(frame) {
-    const { c, m, retry, retry_ms: wait = AGAIN_MS, code, info } = frame;
-    if (c && m && retry === 'no') {
-      void this.#outbox.remove(m);
-      this.thread(c)?.refuse(m, { code, message: String(info?.message ?? t('error.fault')) });
-    } else if (c && m) {
-      this.#resendLater(c, wait);
-    }
+    this.#sending.refused(frame);
+    const { c = '', code, info } = frame;
+    if (code === 'stale') this.#fetchTo(this.thread(c), Number(info?.seq ?? 0));
     this.#emit('err', { conversation: c, ...frame });
-  }
-
-  /** All of a conversation's waiting messages again, in order: one of them alone could overtake another. @param {string} conversation @param {number} wait ms */
-  #resendLater(conversation, wait) {
-    if (this.#resends.has(conversation)) return;
-    const timer = setTimeout(() => {
-      this.#resends.delete(conversation);
-      for (const entry of this.#outbox.entries(conversation)) this.#wire(entry);
-    }, wait);
-    this.#resends.set(conversation, timer);
   }
 
   /** The server says how far each log reaches; what is still missing after a moment was lost on the way. @param {Tops} tops */
@@ -306,33 +314,20 @@ export class Session extends EventTarget {
     for (const [conversation, [epoch, last]] of Object.entries(tops)) {
       const thread = this.thread(conversation);
       if (!thread || thread.epoch === null) continue;
-      if (thread.epoch !== epoch) this.#line.say({ t: 'sub', c: conversation, ...this.#fresh(conversation) });
+      if (thread.epoch !== epoch) this.#afresh(conversation);
       else if (last > thread.cursor) setTimeout(() => this.#fetchTo(thread, last), LAG_MS);
     }
   }
 
-  /** @param {Thread} thread @param {number} last */
+  /** @param {Thread | undefined} thread @param {number} last */
   #fetchTo(thread, last) {
-    if (thread.cursor < last) this.#line.say({ t: 'get', c: thread.id, from: thread.cursor + 1, to: last });
+    if (thread && thread.epoch !== null && thread === this.thread(thread.id)) this.#gaps.found(thread, last);
   }
 
-  /** @param {'read' | 'rcvd'} what @param {string} conversation @param {number} upto */
-  #mark(what, conversation, upto) {
-    const name = `${what} ${conversation}`;
-    if (upto <= (this.#marked.get(name) ?? 0) || upto <= (this.#marks.get(name) ?? 0)) return;
-    this.#marks.set(name, upto);
-    this.#markTimer ??= setTimeout(() => this.#tellMarks(), MARK_MS);
-  }
-
-  #tellMarks() {
-    this.#markTimer = undefined;
-    for (const [name, upto] of this.#marks) {
-      const [what, c] = name.split(' ');
-      if (this.#line.say({ t: String(what), c, upto })) {
-        this.#marks.delete(name);
-        this.#marked.set(name, upto);
-      }
-    }
+  /** What is held of it cannot be continued: begin at the newest. @param {string} conversation */
+  #afresh(conversation) {
+    this.thread(conversation)?.forget();
+    this.#line.say({ t: 'sub', c: conversation, ...this.#cursor(conversation) });
   }
 
   /** @param {string} conversation */

@@ -24,6 +24,8 @@ import { fates, isAmendment, isGone, standing } from './amendments.js';
 export class Thread {
   /** @type {string | null} */
   epoch = null;
+  /** The version of the marks that were shown last; a poll asks by it. */
+  marks = 0;
   /** Counts every change, so a view can tell whether to draw again. */
   version = 0;
 
@@ -77,7 +79,8 @@ export class Thread {
   }
 
   /** A subscription begins: events follow from `first`. Another epoch, or a jump, drops what was held. @param {SubOk} frame */
-  open({ ep, first }) {
+  open({ ep, first, marks = 0 }) {
+    this.marks = marks;
     const continues = this.epoch === ep && first <= this.#high + 1;
     if (!continues) this.reset(ep, first);
   }
@@ -111,6 +114,15 @@ export class Thread {
   queue(draft) {
     if (isAmendment(draft)) this.#replaceFailed(draft.b.of);
     this.#pending.set(draft.m, { ...draft, s: null, reason: null });
+    this.version += 1;
+  }
+
+  /** Show what an earlier page or another tab wrote, as far as it is not on this page in one way or the other. @param {Draft} draft @param {Reason | null} reason */
+  keep(draft, reason) {
+    const known = this.#pending.get(draft.m);
+    const isShown = known ? known.s !== null || known.reason?.code === reason?.code : this.events.some(({ m }) => m === draft.m);
+    if (isShown) return;
+    this.#pending.set(draft.m, { ...known, ...draft, s: null, reason });
     this.version += 1;
   }
 

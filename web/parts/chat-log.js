@@ -161,7 +161,7 @@ export class ChatLog extends Part {
   #circumstances() {
     return {
       online: this.online,
-      isSlow: (/** @type {string} */ m) => Date.now() - (this.#since.get(m) ?? 0) >= GRACE_MS,
+      isSlow: (/** @type {string} */ m) => Date.now() - (this.#since.get(m) ?? Date.now()) >= GRACE_MS,
       retry: (/** @type {string} */ m) => this.tell('retry', { m }),
       discard: (/** @type {string} */ m) => this.tell('discard', { m }),
       mayChange: (/** @type {Row} */ row) => this.#leftFor(row) > 0,

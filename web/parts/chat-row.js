@@ -101,7 +101,7 @@ function failure({ m, reason, changing }, now) {
   const again = () => now.retry(m ?? '');
   const away = () => now.discard(m ?? '');
   return html`<span class="meta wrong"><span>${t(changing ? 'log.not_changed' : 'log.failed')}</span>
-    <button class="link" type="button" @click=${again}>${t('log.retry')}</button>
+    <button class="link" type="button" @click=${again}>${t(reason?.code === 'stale' ? 'log.anyway' : 'log.retry')}</button>
     <button class="link" type="button" @click=${away}>${t(changing ? 'log.keep' : 'log.discard')}</button>
     ${reason?.message ? html`<span>${reason.message}</span>` : nothing}</span>`;
 }

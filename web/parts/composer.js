@@ -1,6 +1,8 @@
 // <chat-composer>: where a message is written. Enter sends, Shift+Enter makes a new line, and the Enter that only confirms
-// a Chinese composition does neither. Files come by button, paste or drop. A draft belongs to its conversation.
+// a Chinese composition does neither. Files come by button, paste or drop. A draft belongs to its conversation and outlives
+// the page (core/drafts.js).
 import { html, nothing } from 'lit-html';
+import { Drafts } from '../core/drafts.js';
 import { t } from '../core/i18n.js';
 import { Part, part } from './element.js';
 import { icon } from './icon.js';
@@ -12,8 +14,9 @@ const ACCEPTED = 'image/jpeg,image/png,image/webp,image/gif,image/heic,image/hei
 /** A message of hers that is being changed: its number and its words. @typedef {{of: number, text: string}} Edit */
 
 /**
- * Tells: 'compose' {text, edits} (the draft stays unless nobody prevents it: a prevented event keeps the words; `edits` is
- * the number of the message that is being changed, or null), 'typing', 'files' {files}. Properties: conversation, limit, placeholder, label, accept ('' = no files), disabled, extra (drawn
+ * Tells: 'compose' {text, until, edits} (the draft stays unless nobody prevents it: a prevented event keeps the words; `until`
+ * takes a promise that the words are kept elsewhere; `edits` is the number of the message that is being changed, or null),
+ * 'typing', 'files' {files}. Properties: conversation, limit, placeholder, label, accept ('' = no files), disabled, extra (drawn
  * before the send button), sendLabel, mayBeEmpty (true while the tray holds files).
  */
 export class Composer extends Part {
@@ -27,8 +30,7 @@ export class Composer extends Part {
   /** @type {TemplateResult | typeof nothing} */
   extra = nothing;
 
-  /** @type {Map<string, string>} */
-  #drafts = new Map();
+  #drafts = new Drafts();
   #conversation = '';
   #over = 0;
   /** What is being changed, and the draft that waits meanwhile. @type {(Edit & {kept: string}) | null} */
@@ -52,14 +54,21 @@ export class Composer extends Part {
     this.endEdit();
     const box = this.querySelector('textarea');
     const early = this.#conversation ? '' : (box?.value ?? '');
-    if (box) this.#drafts.set(this.#conversation, box.value);
     this.#conversation = conversation;
-    if (box) box.value = early || (this.#drafts.get(conversation) ?? '');
-    this.#count();
+    this.#bringBack(early);
   }
 
   get conversation() {
     return this.#conversation;
+  }
+
+  /** Where half-written words are kept. @param {Drafts} drafts */
+  set drafts(drafts) {
+    if (drafts === this.#drafts) return;
+    this.#drafts.removeEventListener('draft', this.#changedElsewhere);
+    this.#drafts = drafts;
+    drafts.addEventListener('draft', this.#changedElsewhere);
+    this.#bringBack(this.text);
   }
 
   get text() {
@@ -68,6 +77,7 @@ export class Composer extends Part {
 
   set text(words) {
     this.#box.value = words;
+    this.#keep();
     this.#count();
   }
 
@@ -145,16 +155,54 @@ export class Composer extends Part {
     this.#count();
     if (this.disabled || this.#over > 0 || (!text && (edit || !this.mayBeEmpty))) return this.focus();
     if (edit?.text === text) return this.#cancel();
-    const isTaken = this.tell('compose', { text, edits: edit?.of ?? null });
+    /** @type {Promise<unknown>[]} */
+    const kept = [];
+    const until = (/** @type {Promise<unknown>} */ promise) => kept.push(promise);
+    const isTaken = this.tell('compose', { text, until, edits: edit?.of ?? null });
     if (isTaken && edit) this.endEdit();
-    else if (isTaken) this.text = '';
+    else if (isTaken) this.empty(Promise.all(kept));
     return this.focus();
   }
 
   #typed = () => {
+    this.#keep();
     this.#count();
     if (this.text) this.tell('typing');
   };
+
+  /** The box was not there yet when the words were. @override */
+  drawn() {
+    if (!this.text && !this.#edit) this.#bringBack('');
+  }
+
+  /** What was kept for this place, behind what she has typed before the place had a name. @param {string} early */
+  #bringBack(early) {
+    const box = this.querySelector('textarea');
+    if (!box) return;
+    const kept = this.#drafts.get(this.#conversation);
+    box.value = early && kept && early !== kept ? `${kept}\n${early}` : early || kept;
+    this.#keep();
+    this.#count();
+  }
+
+  /** Another tab wrote here; what she writes in this one is not disturbed. @param {Event} event */
+  #changedElsewhere = (event) => {
+    const box = this.querySelector('textarea');
+    const { place } = /** @type {CustomEvent<{place: string}>} */ (event).detail;
+    if (!box || this.#edit || place !== this.#conversation || (box === document.activeElement && document.hasFocus())) return;
+    box.value = this.#drafts.get(place);
+    this.#count();
+  };
+
+  #keep() {
+    if (!this.#edit) this.#drafts.keep(this.#conversation, this.text);
+  }
+
+  /** The words are on their way; their draft goes once they are kept elsewhere. @param {Promise<unknown>} kept */
+  empty(kept) {
+    this.#drafts.keep(this.#conversation, '', kept);
+    this.text = '';
+  }
 
   #count() {
     const over = Math.max(0, [...this.text].length - this.limit);

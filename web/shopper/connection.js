@@ -1,37 +1,24 @@
 // <chat-line>: the one line that says how the connection is. It counts down and has "Try now"; nothing but the connection
-// itself takes it away.
+// itself takes it away. Read aloud is only that it broke and that it is back, not every second between.
 import { html, nothing } from 'lit-html';
+import { Outage } from '../core/outage.js';
 import { t } from '../core/i18n.js';
 import { Part } from '../parts/element.js';
 
-/** @import { TemplateResult } from 'lit-html' */
-/** @import { Connection } from '../core/line.js' */
 /** @import { Session } from '../core/session.js' */
 
-const PATIENCE_MS = 1_500;
-const RELIEF_MS = 2_500;
-
 export class ConnectionLine extends Part {
-  /** @type {Connection} */
-  #connection = { phase: 'idle', retryAt: null, code: null };
+  #outage = new Outage();
   /** @type {Session | null} */
   #session = null;
   #isGone = false;
-  #wasOpen = false;
-  /** Since when there is no line. @type {number | null} */
-  #lost = null;
-  #isBack = false;
-  /** @type {ReturnType<typeof setInterval> | undefined} */
-  #tick;
+  /** What was said of this break. */
+  #told = '';
 
-  /** @param {Connection} connection @param {Session | null} session */
-  show(connection, session) {
-    this.#connection = connection;
+  /** @param {Session} session */
+  show(session) {
     this.#session = session;
-    if (connection.phase === 'open') this.#opened();
-    else if (connection.phase !== 'idle') this.#lost ??= Date.now();
-    clearInterval(this.#tick);
-    if (connection.phase === 'waiting' || connection.phase === 'connecting') this.#tick = setInterval(() => this.update(), 500);
+    this.#outage = session.outage;
     this.update();
   }
 
@@ -43,46 +30,45 @@ export class ConnectionLine extends Part {
 
   /** @override */
   view() {
-    const words = this.#words();
-    return html`<div role="status">${words}</div>`;
+    return html`<p class="vh" role="status">${this.#said()}</p>${this.#banner()}`;
   }
 
-  #opened() {
-    const wasShown = this.#lost !== null && this.#wasOpen && Date.now() - this.#lost > PATIENCE_MS;
-    this.#wasOpen = true;
-    this.#lost = null;
-    if (!wasShown) return;
-    this.#isBack = true;
-    setTimeout(() => {
-      this.#isBack = false;
-      this.update();
-    }, RELIEF_MS);
+  #said() {
+    if (this.#isGone) return t('line.gone');
+    const look = this.#outage.look();
+    if (look === 'stopped') return this.#isShutOut ? t('line.no_cookie') : t('line.ended');
+    const isBroken = look === 'waiting' || look === 'connecting' || look === 'offline';
+    this.#told = isBroken ? this.#told || t(look === 'offline' ? 'line.offline' : 'line.lost') : '';
+    return look === 'back' ? t('line.back') : this.#told;
   }
 
-  /** @returns {TemplateResult | typeof nothing} */
-  #words() {
-    const { phase, retryAt } = this.#connection;
-    if (this.#isGone) return this.#banner('bad', t('line.gone'), t('line.reload'), () => location.reload());
-    if (phase === 'stopped') return this.#stopped();
-    if (this.#isBack) return html`<p class="banner good"><span class="grow">${t('line.back')}</span></p>`;
-    if (this.#lost === null || Date.now() - this.#lost < PATIENCE_MS) return nothing;
-    if (!navigator.onLine) return this.#banner('', t('line.offline'), t('line.now'), () => this.#session?.retryNow());
-    const s = Math.ceil(((retryAt ?? 0) - Date.now()) / 1000);
-    if (phase === 'connecting' || s <= 0) return html`<p class="banner"><span class="grow">${t('line.connecting')}</span></p>`;
-    return html`<div class="banner"><span class="grow" aria-live="off">${t('line.waiting', { s })}</span><button class="link" type="button" @click=${() => this.#session?.retryNow()}>${t('line.now')}</button></div>`;
+  #banner() {
+    if (this.#isGone) return banner('bad', t('line.gone'), t('line.reload'), () => location.reload());
+    switch (this.#outage.look()) {
+      case 'stopped': return this.#stopped();
+      case 'back': return html`<p class="banner good"><span class="grow">${t('line.back')}</span></p>`;
+      case 'offline': return banner('', t('line.offline'), t('line.now'), this.#now);
+      case 'waiting': return banner('', t('line.waiting', { s: this.#outage.seconds() }), t('line.now'), this.#now);
+      case 'connecting': return html`<p class="banner"><span class="grow">${t('line.connecting')}</span></p>`;
+      default: return nothing;
+    }
   }
+
+  #now = () => this.#session?.retryNow();
 
   /** A frame whose cookie never came back was stopped before it was ever open. */
-  #stopped() {
-    const isFramed = globalThis.parent !== globalThis.self;
-    if (!this.#wasOpen && isFramed) return html`<div class="banner bad"><span class="grow">${t('line.no_cookie')}</span><a class="link" href="/chat" target="_blank" rel="noopener">${t('line.new_tab')}</a></div>`;
-    return this.#banner('bad', t('line.ended'), t('line.again'), () => location.reload());
+  get #isShutOut() {
+    return !this.#outage.wasOpen && globalThis.parent !== globalThis.self;
   }
 
-  /** @param {string} tone @param {string} words @param {string} label @param {() => void} does */
-  #banner(tone, words, label, does) {
-    return html`<div class=${`banner ${tone}`.trim()}><span class="grow">${words}</span><button class="link" type="button" @click=${does}>${label}</button></div>`;
+  #stopped() {
+    if (this.#isShutOut) return html`<div class="banner bad"><span class="grow">${t('line.no_cookie')}</span><a class="link" href="/chat" target="_blank" rel="noopener">${t('line.new_tab')}</a></div>`;
+    return banner('bad', t('line.ended'), t('line.again'), () => location.reload());
   }
 }
+
+/** @param {string} tone @param {string} words @param {string} label @param {() => void} does */
+const banner = (tone, words, label, does) =>
+  html`<div class=${`banner ${tone}`.trim()}><span class="grow">${words}</span><button class="link" type="button" @click=${does}>${label}</button></div>`;
 
 customElements.define('chat-line', ConnectionLine);

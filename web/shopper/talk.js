@@ -2,7 +2,8 @@
 import { carry, csrf } from '../core/calls.js';
 import { clock } from '../core/format.js';
 import { t } from '../core/i18n.js';
-import { Outbox } from '../core/outbox.js';
+import { open as openKept } from '../core/kept.js';
+import { keepCurrent } from '../core/reload.js';
 import { Session } from '../core/session.js';
 import { isSaid } from '../core/thread.js';
 import { ChatLog } from '../parts/chat-log.js';
@@ -15,9 +16,10 @@ import { LoginSheet } from './login.js';
 import { OrderSheet } from './orders.js';
 
 /** @import { Ev, Who } from '../core/frames.js' */
-/** @import { Connection } from '../core/line.js' */
+/** @import { Kept } from '../core/kept.js' */
 /** @import { Row, Thread } from '../core/thread.js' */
 /** @import { Boot, Me, Standing } from './boot.js' */
+/** @typedef {{text: string, until: (kept: Promise<unknown>) => void, edits: number | null}} Composed */
 /** @import { Host } from './host.js' */
 
 const QUIET_MS = 20_000;
@@ -29,6 +31,8 @@ export class Talk {
   /** @type {Me | null} */
   me = null;
   #conversation = '';
+  /** @type {Kept | null} */
+  #kept = null;
   /** Sends by itself once the files are there. */
   #isHeld = false;
   #announced = 0;
@@ -60,10 +64,12 @@ export class Talk {
     if (!me || !conversation) throw new Error('a conversation needs somebody');
     carry(standing.csrf);
     this.#conversation = conversation.id;
-    const outbox = await outboxOf(standing);
-    this.session = new Session({ as: 'shopper', me, csrf, outbox });
+    this.#kept = await keptOf(standing);
+    this.session = new Session({ as: 'shopper', me, csrf, outbox: this.#kept.outbox });
+    keepCurrent(this.session);
     this.login.limits = limits;
     this.composer.conversation = conversation.id;
+    this.composer.drafts = this.#kept.drafts;
     this.tray.path = `/chat/conversations/${conversation.id}/media`;
     this.log.dress = { name: named, cards: { order_linked: (row) => linked(row, this.orders.known), identified, assigned: happened, opened: () => t('chat.empty') } };
     this.#know(me);
@@ -87,14 +93,18 @@ export class Talk {
     const { me } = standing;
     if (!me || !this.session) return;
     carry(standing.csrf);
-    await this.session.become(me, await outboxOf(standing));
+    const kept = await keptOf(standing);
+    await this.#kept?.drafts.moveTo(kept.drafts);
+    await this.session.become(me, kept.outbox);
+    this.composer.drafts = kept.drafts;
+    this.#kept = kept;
     this.#know(me);
   }
 
   /** Before the sign-in changes: what is on its way arrives under the name it was written, then the line is let go. @returns {Promise<void>} */
   async settle() {
     const until = Date.now() + SETTLE_MS;
-    while (this.session?.outbox.entries().length && this.session.connection.phase === 'open' && Date.now() < until) {
+    while (this.session?.outbox.waiting().length && this.session.connection.phase === 'open' && Date.now() < until) {
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
     this.session?.stop();
@@ -118,7 +128,7 @@ export class Talk {
   }
 
   #listen() {
-    this.composer.addEventListener('compose', (event) => this.#compose(/** @type {CustomEvent<{text: string, edits: number | null}>} */ (event)));
+    this.composer.addEventListener('compose', (event) => this.#compose(/** @type {CustomEvent<Composed>} */ (event)));
     this.composer.addEventListener('typing', () => this.session?.typing(this.#conversation));
     this.composer.addEventListener('files', (event) => this.tray.add(/** @type {CustomEvent<{files: File[]}>} */ (event).detail.files));
     this.tray.addEventListener('change', () => this.#filesMoved());
@@ -141,14 +151,15 @@ export class Talk {
     /** @param {string} type @param {(detail: any) => void} then any: each event has its own detail, named where it is used */
     const on = (type, then) => session.addEventListener(type, (event) => then(/** @type {CustomEvent} */ (event).detail));
     on('change', () => this.#changed());
-    on('connection', (connection) => this.#connected(connection));
+    on('connection', () => this.#connected(session));
     on('page', () => this.log.loaded());
     on('event', ({ thread, event }) => this.#happened(thread, event));
     on('typing', ({ who, ttl }) => this.#typing(who, ttl));
     on('state', ({ what, data }) => what === 'presence' && data.kind === 'agent' && this.#present(data.online));
     on('welcome', ({ limits }) => this.#limited(limits));
     on('ack', ({ masked }) => masked && this.complain(t('log.masked')));
-    on('gone', () => this.line.gone());
+    on('gone', () => this.#gone());
+    on('left', () => location.reload()); // another tab signed out, or in
   }
 
   #changed() {
@@ -156,12 +167,18 @@ export class Talk {
     this.#introduce();
   }
 
-  /** @param {Connection} connection */
-  #connected(connection) {
-    this.log.online = connection.phase === 'open' || connection.phase === 'connecting';
+  /** @param {Session} session */
+  #connected(session) {
+    this.log.online = !session.outage.isLost();
     this.log.loaded();
     this.log.refresh();
-    this.line.show(connection, this.session);
+    this.line.show(session);
+  }
+
+  /** What is no longer hers to read is no longer hers to write to. */
+  #gone() {
+    this.#kept?.drafts.forget(this.#conversation);
+    this.line.gone();
   }
 
   /** @param {Record<string, number>} limits */
@@ -173,30 +190,32 @@ export class Talk {
     if (file) this.tray.limit = file;
   }
 
-  /** @param {CustomEvent<{text: string, edits: number | null}>} event */
+  /** @param {CustomEvent<Composed>} event */
   #compose(event) {
     this.complain('');
-    const { text, edits } = event.detail;
-    if (edits !== null) return void this.session?.send(this.#conversation, 'revised', { of: edits, text });
-    if (this.tray.isReady) return void this.#send(text);
+    const { text, until, edits } = event.detail;
+    if (edits !== null) return until(this.session?.send(this.#conversation, 'revised', { of: edits, text }) ?? Promise.resolve());
+    if (this.tray.isReady) return until(this.#send(text));
     event.preventDefault();
     if (this.tray.hasFailed) return this.complain(t('files.failed'));
     this.#isHeld = true;
     return this.say(t('files.wait'));
   }
 
-  /** Pictures first, the words with the last of them: none goes without the other. @param {string} text */
+  /** Pictures first, the words with the last of them: none goes without the other. Resolves when all are in the outbox. @param {string} text @returns {Promise<unknown>} */
   #send(text) {
     this.#isHeld = false;
     const { session } = this;
-    if (!session) return void this.#begun.then(() => this.#send(text)); // the outbox is still being opened
+    if (!session) return this.#begun.then(() => this.#send(text)); // the outbox is still being opened
     const uploads = this.tray.take();
+    const sent = [];
     for (const [place, { attachment, preview }] of uploads.entries()) {
       const isLast = place === uploads.length - 1;
-      void session.send(this.#conversation, 'media', { attachment: attachment?.id, ...(isLast && text ? { text } : {}) }, { preview });
+      sent.push(session.send(this.#conversation, 'media', { attachment: attachment?.id, ...(isLast && text ? { text } : {}) }, { preview }));
     }
-    if (!uploads.length) void session.send(this.#conversation, 'message', { text });
+    if (!uploads.length) sent.push(session.send(this.#conversation, 'message', { text }));
     this.log.toEnd();
+    return Promise.all(sent);
   }
 
   #filesMoved() {
@@ -208,8 +227,7 @@ export class Talk {
       this.complain(t('files.failed'));
     } else if (this.tray.isReady && (this.tray.uploads.length || this.composer.text.trim())) {
       const text = this.composer.text.trim();
-      this.composer.text = '';
-      this.#send(text);
+      this.composer.empty(this.#send(text));
     }
   }
 
@@ -224,6 +242,7 @@ export class Talk {
   /** @param {Thread} thread @param {Ev} event */
   #happened(thread, event) {
     if (event.from.kind === 'agent') this.#still();
+    if (event.k === 'erased') this.#kept?.drafts.forget(this.#conversation);
     const isNew = isSaid(event) && event.from.kind !== 'shopper' && event.s > thread.readUpto && event.s === thread.cursor;
     if (isNew && (document.hidden || this.host?.isShut)) this.#count(thread.unread());
   }
@@ -279,8 +298,8 @@ export class Talk {
   }
 }
 
-/** @param {Standing} standing @returns {Promise<Outbox>} */
-const outboxOf = ({ me, outbox_key: key }) => Outbox.open({ scope: me?.ref ?? '', key });
+/** @param {Standing} standing */
+const keptOf = ({ me, shelf_key: key }) => openKept(me?.ref ?? '', key);
 
 /** @param {{own: boolean, from: Who}} row */
 const named = ({ own, from }) => (own ? t('log.you') : from.name || t('chat.shop'));
