@@ -70,6 +70,7 @@ class Client:
         self._stopped: str | None = None
         self._told_to_wait_s: float | None = None
         self._again_at: dict[str, float] = {}
+        self._pongs = 0
 
     async def __aenter__(self) -> Self:
         self._living = asyncio.create_task(self._live())
@@ -91,7 +92,7 @@ class Client:
         """
         view = self.views[conversation]
         if since is not None:
-            view.epoch, view.cursor = since
+            self.views.resume(conversation, *since)
         await self.watch(conversation)
         while True:
             if view.events:
@@ -160,6 +161,16 @@ class Client:
             await self.until(partial(view.reaches, first, view.last))
         return view.events
 
+    async def echo(self, *, limit_s: float = 60) -> None:
+        """Ask for a sign of life until one comes: whatever the server wrote before has then arrived."""
+        heard = self._pongs
+        async with asyncio.timeout(limit_s):
+            while self._pongs == heard:
+                await self.until(lambda: self.is_connected)
+                asked = self._line
+                await self._send({"t": "ping", "n": 2})
+                await self.until(lambda: self._pongs > heard or self._line is not asked)  # noqa: B023  (awaited here)
+
     @property
     def is_connected(self) -> bool:
         """Whether the server has welcomed us and nothing has ended that since."""
@@ -190,6 +201,7 @@ class Client:
         if was_welcome:
             self._witness.lost(time.monotonic())
         self._line = None
+        self._wake()
         return was_welcome
 
     async def _listen(self, line: Line) -> None:
@@ -237,6 +249,7 @@ class Client:
             case Ev():
                 await self._ask(self.views.deliver(frame, at=now))
             case Tops(conv=tops) | Pong(tops=tops):
+                self._pongs += isinstance(frame, Pong)
                 await self._ask(*self.views.behind(tops))
             case Bye(in_ms=in_ms):
                 self._told_to_wait_s = in_ms / 1000
@@ -282,8 +295,7 @@ class Client:
 
     async def _send_all(self, messages: Iterable[Pending]) -> None:
         for pending in messages:
-            view = self.views[pending.conversation]
-            seen = view.cursor if self.admission.side == "staff" and view.is_open else None
+            seen = self.views.seen(pending.conversation) if self.admission.side == "staff" else None
             await self._send(self.outbox.frame(pending, seen=seen))
 
     async def _send(self, frame: Frame) -> None:

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.typing import Origin, Subprotocol
 
 from chat import protocol
-from chat.protocol import Bye, Close, Err, ServerFrame
+from chat.protocol import Bye, Close, Err, Pong, ServerFrame
 
 Frame = dict[str, object]
 Subscriptions = Callable[[], dict[str, object]]
@@ -33,6 +33,7 @@ ANSWER_TIMEOUT_S = 35
 REFUSED_PAUSE_S = 0.5
 BATCH_BYTES = 60_000
 READ_BYTES = 65_536
+OK = 200
 
 
 @dataclass(frozen=True)
@@ -66,15 +67,23 @@ class Line(Protocol):
         """Lose the line as a dying network does: without a word."""
 
 
-Opening = Callable[[str, Admission, Subscriptions], AbstractAsyncContextManager[Line]]
+class Opening(Protocol):
+    """A way to the server at `url`, its public address; `door` is where it is reached, when that is elsewhere."""
+
+    def __call__(
+        self, url: str, admission: Admission, subscriptions: Subscriptions, door: str | None = None
+    ) -> AbstractAsyncContextManager[Line]:
+        """Open a line; the subscriptions are asked for when they are needed. Raises: Ended."""
 
 
 @asynccontextmanager
-async def socket(url: str, admission: Admission, subscriptions: Subscriptions) -> AsyncIterator[Line]:
+async def socket(
+    url: str, admission: Admission, subscriptions: Subscriptions, door: str | None = None
+) -> AsyncIterator[Line]:
     """A WebSocket, greeted. Raises: Ended."""
     try:
         async with connect(
-            url.replace("http", "ws", 1) + "/chat/socket",
+            (door or url).replace("http", "ws", 1) + "/chat/socket",
             origin=Origin(url),
             subprotocols=[Subprotocol(version) for version in protocol.SUPPORTED],
             additional_headers={"Cookie": cookie_header(admission.cookies)},
@@ -113,9 +122,11 @@ class SocketLine:
 
 
 @asynccontextmanager
-async def polling(url: str, admission: Admission, subscriptions: Subscriptions) -> AsyncIterator[Line]:
+async def polling(
+    url: str, admission: Admission, subscriptions: Subscriptions, door: str | None = None
+) -> AsyncIterator[Line]:
     """Plain requests, for networks that let no WebSocket through."""
-    line = PollingLine(url, admission, subscriptions)
+    line = PollingLine(Desk(url, door or url, admission), subscriptions)
     try:
         yield line
     finally:
@@ -125,23 +136,26 @@ async def polling(url: str, admission: Admission, subscriptions: Subscriptions) 
 class PollingLine:
     """A line of polls and sends."""
 
-    def __init__(self, url: str, admission: Admission, subscriptions: Subscriptions) -> None:
-        self._url = url
-        self._admission = admission
+    def __init__(self, desk: "Desk", subscriptions: Subscriptions) -> None:
+        self._desk = desk
         self._subscriptions = subscriptions
         self._wait_ms = 0
         self._outgoing: deque[Frame] = deque()
-        self._answers: deque[list[ServerFrame]] = deque()
         self._poll: asyncio.Task[list[ServerFrame]] | None = None
         self._send: asyncio.Task[list[ServerFrame]] | None = None
         self._renewed = asyncio.Event()
+        self._pinged: int | None = None
         self._is_over = False
 
     async def send(self, frame: Frame) -> None:
-        if frame["t"] in ("sub", "unsub"):
-            await _end(self._poll)  # the next poll has the new subscriptions
-        elif frame["t"] != "ping":
-            self._outgoing.append(frame)
+        match frame:
+            case {"t": "sub" | "unsub"}:
+                await _end(self._poll)  # the next poll has the new subscriptions
+            case {"t": "ping", "n": int(number)}:
+                await _end(self._poll)
+                self._pinged, self._wait_ms = number, 0
+            case _:
+                self._outgoing.append(frame)
         self._renewed.set()
 
     async def receive(self) -> list[ServerFrame]:
@@ -178,19 +192,20 @@ class PollingLine:
         """The answer to one of the requests; None when none is there. Raises: Ended."""
         if self._send is not None and self._send.done():
             done, self._send = self._send, None
-            return _result(done)
+            return done.result()
         if self._poll is not None and self._poll.done():
             done, self._poll = self._poll, None
             if done.cancelled():
                 return None
-            frames = _result(done)
-            self._wait_ms = WAIT_MS
+            frames, self._wait_ms = done.result(), WAIT_MS
+            if self._pinged is not None:
+                frames, self._pinged = [*frames, Pong(self._pinged, {})], None
             self._is_over = self._is_over or any(isinstance(frame, Bye) for frame in frames)
             return frames
         return None
 
     async def _post_poll(self) -> list[ServerFrame]:
-        asked = {"as": self._admission.side, "subs": self._subscriptions(), "wait_ms": self._wait_ms}
+        asked = {"as": self._desk.admission.side, "subs": self._subscriptions(), "wait_ms": self._wait_ms}
         frames = await self._post("/chat/poll", asked)
         if any(isinstance(frame, Err) for frame in frames):
             await asyncio.sleep(REFUSED_PAUSE_S)
@@ -204,42 +219,49 @@ class PollingLine:
             if batch and size > BATCH_BYTES:
                 break
             batch.append(self._outgoing.popleft())
-        return await self._post(f"/chat/send?as={self._admission.side}", batch)
+        return await self._post(f"/chat/send?as={self._desk.admission.side}", batch)
 
     async def _post(self, path: str, asked: object) -> list[ServerFrame]:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                status, body = await post(self._url, path, msgspec.json.encode(asked), self._admission)
-        except (OSError, TimeoutError, h11.ProtocolError, asyncio.IncompleteReadError) as error:
+                status, body = await self._desk.post(path, msgspec.json.encode(asked))
+        except (OSError, TimeoutError, h11.ProtocolError) as error:
             raise Ended from error
-        if status == 200:
+        if status == OK:
             return protocol.read_server(body.decode())
         raise _as_ending(status, body)
 
 
-async def post(url: str, path: str, content: bytes, admission: Admission) -> tuple[int, bytes]:
-    """One request on a connection of its own; the status and the body of the answer."""
-    parts = urlsplit(url)
-    secure = ssl.create_default_context() if parts.scheme == "https" else None
-    port = parts.port or (443 if secure else 80)
-    reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=secure)
-    try:
-        return await _exchange(reader, writer, _request(parts.netloc, url, path, content, admission), content)
-    finally:
-        writer.transport.abort()
+@dataclass(frozen=True)
+class Desk:
+    """Where plain requests go."""
 
+    url: str
+    door: str
+    admission: Admission
 
-def _request(host: str, url: str, path: str, content: bytes, admission: Admission) -> h11.Request:
-    headers = {
-        "Host": host,
-        "Origin": url,
-        "Cookie": cookie_header(admission.cookies),
-        "X-CSRF-Token": admission.csrf,
-        "Content-Type": "application/json",
-        "Content-Length": str(len(content)),
-        "Connection": "close",
-    }
-    return h11.Request(method="POST", target=path, headers=list(headers.items()))
+    async def post(self, path: str, content: bytes) -> tuple[int, bytes]:
+        """One request on a connection of its own; the status and the body of the answer."""
+        parts = urlsplit(self.door)
+        secure = ssl.create_default_context() if parts.scheme == "https" else None
+        port = parts.port or (443 if secure else 80)
+        reader, writer = await asyncio.open_connection(parts.hostname, port, ssl=secure)
+        try:
+            return await _exchange(reader, writer, self._request(path, content), content)
+        finally:
+            writer.transport.abort()
+
+    def _request(self, path: str, content: bytes) -> h11.Request:
+        headers = {
+            "Host": urlsplit(self.url).netloc,
+            "Origin": self.url,
+            "Cookie": cookie_header(self.admission.cookies),
+            "X-CSRF-Token": self.admission.csrf,
+            "Content-Type": "application/json",
+            "Content-Length": str(len(content)),
+            "Connection": "close",
+        }
+        return h11.Request(method="POST", target=path, headers=list(headers.items()))
 
 
 async def _exchange(
@@ -275,15 +297,15 @@ def _as_ending(status: int, body: bytes) -> Ended:
     return Ended(Close.BAD_FRAME if 400 <= status < 500 else None, _retry_s(body))
 
 
+class _Refused(msgspec.Struct):
+    retry_ms: int = 0
+
+
 def _retry_s(body: bytes) -> float | None:
     try:
-        return msgspec.json.decode(body, type=dict[str, object]).get("retry_ms", 0) / 1_000 or None  # type: ignore[operator]
-    except (msgspec.MsgspecError, TypeError):
+        return msgspec.json.decode(body, type=_Refused).retry_ms / 1_000 or None
+    except msgspec.MsgspecError:
         return None
-
-
-def _result(done: "asyncio.Task[list[ServerFrame]]") -> list[ServerFrame]:
-    return done.result()
 
 
 async def _end(task: "asyncio.Task[list[ServerFrame]] | None") -> None:

@@ -10,6 +10,8 @@ from chat.lines import Frame
 from chat.protocol import Ev, Reset, SubOk
 from chat.witness import Witness
 
+NO_MARKS = -1
+
 
 @dataclass
 class View:
@@ -25,7 +27,7 @@ class View:
     refused: str | None = None
     first: int = 1
     last: int = 0
-    marks: int = 0
+    marks: int = NO_MARKS
     lagged_at: int | None = None
     asked_upto: int = 0
 
@@ -56,19 +58,28 @@ class Views:
             if view.is_open or (view.epoch is None and view.refused is None)
         }
 
+    def seen(self, conversation: str) -> int | None:
+        """Up to which number a conversation that is followed has been seen."""
+        view = self._views.get(conversation)
+        return view.cursor if view is not None and view.is_open else None
+
     def place(self, conversation: str) -> Frame:
         """Where we stand in a conversation, as the server wants to be told."""
         view = self[conversation]
-        return (
-            {"cur": view.cursor, "ep": view.epoch} | ({"marks": view.marks} if view.marks else {}) if view.epoch else {}
-        )
+        return {"cur": view.cursor, "ep": view.epoch, "marks": view.marks} if view.epoch else {}
+
+    def resume(self, conversation: str, epoch: str, cursor: int) -> None:
+        """Go on from where an earlier client stood; the server says `reset` if that is nowhere."""
+        view = self[conversation]
+        if not view.is_open:
+            view.epoch, view.cursor, view.first, view.is_open = epoch, cursor, cursor + 1, True
 
     def open(self, frame: SubOk | Reset, *, at: float) -> None:
         """The server says where the view begins; when that is where we stand, nothing begins anew."""
         view = self[frame.c]
         first = frame.first if isinstance(frame, SubOk) else frame.last + 1
         view.is_open, view.refused, view.last = True, None, frame.last
-        view.marks = frame.marks if isinstance(frame, SubOk) else 0
+        view.marks = frame.marks if isinstance(frame, SubOk) else NO_MARKS
         if isinstance(frame, SubOk) and (view.epoch, view.cursor + 1) == (frame.ep, first):
             return
         view.epoch, view.first, view.cursor, view.events = frame.ep, first, first - 1, []
