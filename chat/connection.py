@@ -46,7 +46,7 @@ class Connection:
         self.lang = lang
         self.out = Outlet(send, abort, self._fetch)
         self.reader = Reader(chat, self, self.out, open_noted)
-        self._errands: deque[Coroutine[Any, Any, None]] = deque()
+        self._errands: deque[tuple[str | None, Coroutine[Any, Any, None]]] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._marks: dict[str, Reached] = {}
         self._pace = pace_for(chat.core.settings, caller)
@@ -98,7 +98,7 @@ class Connection:
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
-        for errand in self._errands:
+        for _, errand in self._errands:
             errand.close()
         self.reader.leave_all()
         await self.out.finish()
@@ -179,7 +179,7 @@ class Connection:
             errand.close()
             self._refuse(Unavailable("busy", retry_ms=1_000), c=conversation_id)
             return
-        self._errands.append(self._guarded(conversation_id, errand))
+        self._errands.append((conversation_id, errand))
         if self._runner is None:
             self._runner = asyncio.get_running_loop().create_task(self._run_all(), name="chat-errands")
 
@@ -187,7 +187,7 @@ class Connection:
         try:
             while self._errands:
                 await self.out.room()
-                await self._errands.popleft()
+                await self._guarded(*self._errands.popleft())
         finally:
             self._runner = None
 

@@ -4,6 +4,7 @@ Pure: text in, frames out, and the other way round; no input, no output, no cloc
 story for people, and a test reads every example of it through this module.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ from msgspec import UNSET, Raw, Struct, UnsetType, field
 from chat.nesting import is_deeper
 from core.refusals import Refusal
 
-SUBPROTOCOL = "aftercare.v1"
+SUPPORTED = ("aftercare.v1",)
+SUBPROTOCOL = SUPPORTED[0]
 FRAME_BYTES = 65_536
 DEPTH = 16
 BATCH = 64
@@ -40,6 +42,11 @@ class Close(IntEnum):
     HELLO_TIMEOUT = 4408
     TOO_LARGE = 4413
     ABUSE = 4429
+
+
+def agree(offered: Sequence[str]) -> str | None:
+    """The newest version that both sides speak; while versions change, a server serves the one before too."""
+    return next((version for version in SUPPORTED if version in offered), None)
 
 
 class BadFrame(Exception):

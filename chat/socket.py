@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from chat import amendments, audiences, bodies, protocol
 from chat.connection import Connection
 from chat.presence import MOST_AT_ONCE
-from chat.protocol import SUBPROTOCOL, BadFrame, Close, Hello
+from chat.protocol import BadFrame, Close, Hello
 from chat.rooms import Chat
 from chat.server import ABORT
 from core import clock, ids
@@ -66,7 +66,7 @@ class Door:
             return
 
     async def _serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
-        await _agree_on_version(connection.scope, send)
+        version = await _agree_on_version(connection.scope, send)
         chat = connection.app.state.chat
         assert isinstance(chat, Chat)
         _turn_away_while_draining(chat)
@@ -83,22 +83,22 @@ class Door:
         )
         chat.join(client)
         try:
-            client.out.reply(_welcome(client))
+            client.out.reply(_welcome(client, version))
             client.begin(hello.subs)
             await _listen(client, receive)
         finally:
             await client.finish()
 
 
-async def _agree_on_version(scope: Scope, send: Send) -> None:
-    """Choose our subprotocol. A browser turns a handshake without one into a bare 1006, so the first is accepted and
-    then closed with a code that tells the page to reload."""
+async def _agree_on_version(scope: Scope, send: Send) -> str:
+    """Choose the version. A browser turns a handshake without one into a bare 1006, so the first one offered is
+    accepted and then closed with a code that tells the page to reload."""
     offered = scope["subprotocols"]
-    if SUBPROTOCOL in offered:
-        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        return
-    await send({"type": "websocket.accept", "subprotocol": offered[0] if offered else None})
-    raise Refused(Close.NO_COMMON_VERSION)
+    version = protocol.agree(offered)
+    await send({"type": "websocket.accept", "subprotocol": version or (offered[0] if offered else None)})
+    if version is None:
+        raise Refused(Close.NO_COMMON_VERSION)
+    return version
 
 
 def _turn_away_while_draining(chat: Chat) -> None:
@@ -141,7 +141,7 @@ async def _sign_in(connection: HTTPConnection, hello: Hello, chat: Chat) -> Call
     return caller
 
 
-def _welcome(client: Connection) -> protocol.Welcome:
+def _welcome(client: Connection, version: str) -> protocol.Welcome:
     caller = client.caller
     change_ms = amendments.CHANGE_WITHIN_MS if permissions.can(caller, Operation.RETRACT) else 0
     limits = {"frame": protocol.FRAME_BYTES, "text": bodies.TEXT_POINTS, "text_bytes": bodies.TEXT_BYTES}
@@ -149,6 +149,7 @@ def _welcome(client: Connection) -> protocol.Welcome:
         sid=ids.new(),
         me=audiences.who(caller.ref, caller.name, audiences.Audience.STAFF if caller.is_staff else client.audience),
         now=clock.now(),
+        proto=version,
         limits=limits | {"subs": protocol.SUBSCRIPTIONS, "page": protocol.PAGE, "change_ms": change_ms},
         features=["page", "masked", "poll"],
     )

@@ -3,7 +3,7 @@
 import secrets
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,6 +35,8 @@ class Edge:
         request = Request(scope, receive)
         try:
             await self.app(scope, receive, watch)
+        except ClientDisconnect:
+            return  # whoever asked hung up before the question was out
         except Refusal as refusal:
             if started:
                 raise

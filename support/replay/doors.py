@@ -5,11 +5,12 @@ import http.client
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from chat import lines
 from core.refusals import Unavailable
 
 TIMEOUT_S = 15
@@ -19,15 +20,12 @@ _BOOT = re.compile(r'<script[^>]*id="boot"[^>]*>(.*?)</script>', re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Admission:
-    """Proof of being let in: the cookies, the token against forgery, and the name in the log.
+class Admission(lines.Admission):
+    """Proof of being let in, and the name in the log.
 
     `origin` is the public address of servers that are reached at other ones, each process directly.
     """
 
-    side: Literal["shopper", "staff"]
-    cookies: Mapping[str, str]
-    csrf: str
     ref: str
     origin: str | None = None
 
@@ -90,11 +88,6 @@ async def take(url: str, staff: Admission, conversation: str) -> None:
     _expect(await _call(url, "POST", path, json={"to": "me"}, cookies=staff.cookies, csrf=staff.csrf), "take a chat")
 
 
-def cookie_header(cookies: Mapping[str, str]) -> str:
-    """`Secure` cookies are written by hand, so that a server on localhost can be played against without TLS."""
-    return "; ".join(f"{name}={value}" for name, value in cookies.items())
-
-
 async def _patiently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
     """Ask again as long as the server says when to come back."""
     while True:
@@ -127,7 +120,7 @@ async def _call(
     if form is not None:
         content, headers["Content-Type"] = urlencode(form).encode(), "application/x-www-form-urlencoded"
     if cookies:
-        headers["Cookie"] = cookie_header(cookies)
+        headers["Cookie"] = lines.cookie_header(cookies)
     if network:
         headers["X-Forwarded-For"] = network
     if csrf:

@@ -10,6 +10,9 @@ from typing import Literal
 
 import msgspec
 
+from chat.protocol import Ack, Ev
+from chat.witness import Witness
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -81,7 +84,7 @@ Entry = Sent | Acked | Refused | Opened | Received | Connected | Lost
 
 
 @dataclass
-class Journal:
+class Journal(Witness):
     """Everything that happened to one client, who is one side of the conversations it takes part in."""
 
     ref: str
@@ -90,6 +93,28 @@ class Journal:
 
     def write(self, entry: Entry) -> None:
         self.entries.append(entry)
+
+    def sent(self, conversation: str, client_id: str, at: float) -> None:
+        self.write(Sent(conversation, client_id, at))
+
+    def acked(self, ack: Ack, at: float) -> None:
+        self.write(Acked(ack.c, ack.m, ack.s, ack.dup, at))
+
+    def refused(self, conversation: str, client_id: str, code: str, at: float) -> None:
+        self.write(Refused(conversation, client_id, code, at))
+
+    def opened(self, conversation: str, epoch: str, first: int, at: float) -> None:
+        self.write(Opened(conversation, epoch, first, at))
+
+    def received(self, event: Ev, at: float, *, asked: bool) -> None:
+        mark = fingerprint(event.from_.ref, event.k, event.b)
+        self.write(Received(event.c, event.s, event.k, mark, at, asked=asked))
+
+    def connected(self, at: float) -> None:
+        self.write(Connected(at))
+
+    def lost(self, at: float) -> None:
+        self.write(Lost(at))
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ class _Show:
         everyone = [shopper] if agent is None else [shopper, agent]
         for count, turn in enumerate(script.spoken(is_staffed=agent is not None), start=1):
             speaker = agent if agent is not None and turn.side == "agent" else shopper
-            await speaker.say(conversation, turn.text)
+            await speaker.send(conversation, turn.text)
             for each in everyone:
                 await _until_said(each, conversation, count)
             self._advance()

@@ -57,12 +57,12 @@ async def talk(site: Site, emma: Browserless, shared_data: Path) -> tuple[str, d
     shopper = Admission("shopper", emma.cookies, emma.csrf, "")
     async with Client(site.url, shopper) as hers, Client(site.url, agent) as theirs:
         await hers.watch(conversation)
-        await hers.say(conversation, SECRET)
+        await hers.send(conversation, SECRET)
         await hers.show(conversation, str(facts["id"]))
         await take(site.url, agent, conversation)
         await theirs.watch(conversation)
-        await theirs.say(conversation, "We send you a new one.")
-        await theirs.say(conversation, NOTE, kind="note")
+        await theirs.send(conversation, "We send you a new one.")
+        await theirs.send(conversation, NOTE, kind="note")
     assert readable(site, code, SECRET, NOTE, EMAIL, FILE_NAME, "Novak", "Harbour Lane") == []
     return conversation, facts
 

@@ -13,11 +13,12 @@ import websockets
 from websockets.typing import Origin, Subprotocol
 
 from chat import protocol
+from chat.lines import cookie_header
 from chat.presence import LINGER_S
 from core.vault import KeyGone
 from support.demo import FOLDER
 from support.house import opened
-from support.replay.doors import Admission, cookie_header, take
+from support.replay.doors import Admission, take
 from tests.browserless import Browserless
 from tests.chat.line import PATIENCE_S, Client
 from tests.cluster import Cluster

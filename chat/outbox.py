@@ -10,12 +10,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chat.lines import Frame
 from chat.protocol import Ack, Err
+from chat.witness import Witness
 from core.refusals import Refusal
-from support.replay.journal import Acked, Journal, Refused
 
 AGAIN_MS = 100
-Frame = dict[str, object]
 
 
 class Refusing(Refusal):
@@ -36,16 +36,16 @@ class Pending:
 class Outbox:
     """Everything of one client that the server has not acknowledged."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
         self._pending: list[Pending] = []
         self._again_at: dict[str, float] = {}
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    def put(self, conversation: str, kind: str, body: object) -> Pending:
-        pending = Pending(conversation, client_id(), kind, body, asyncio.get_running_loop().create_future())
+    def put(self, conversation: str, kind: str, body: object, name: str | None = None) -> Pending:
+        pending = Pending(conversation, name or client_id(), kind, body, asyncio.get_running_loop().create_future())
         self._pending.append(pending)
         return pending
 
@@ -64,7 +64,7 @@ class Outbox:
         return [pending for pending in self._pending if pending.conversation == conversation]
 
     def acknowledge(self, ack: Ack, *, at: float) -> None:
-        self._journal.write(Acked(ack.c, ack.m, ack.s, ack.dup, at))
+        self._witness.acked(ack, at)
         for pending in self._named(ack.m):
             self._pending.remove(pending)
             pending.done.set_result(ack.s)
@@ -74,7 +74,7 @@ class Outbox:
         for pending in self._named(str(error.m)):
             if error.retry == "no" and error.code != "stale":
                 self._pending.remove(pending)
-                self._journal.write(Refused(pending.conversation, pending.client_id, error.code, at))
+                self._witness.refused(pending.conversation, pending.client_id, error.code, at)
                 pending.done.set_exception(Refusing(error.code, "The server refused the message."))
             else:
                 wait_ms = error.retry_ms if isinstance(error.retry_ms, int) else AGAIN_MS

@@ -6,9 +6,11 @@ Pure: events in, and out comes what has to be asked for when something is missin
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from chat.lines import Frame
 from chat.protocol import Ev, Reset, SubOk
-from support.replay.journal import Journal, Opened, Received, fingerprint
-from support.replay.outbox import Frame
+from chat.witness import Witness
+
+NO_MARKS = -1
 
 
 @dataclass
@@ -25,6 +27,7 @@ class View:
     refused: str | None = None
     first: int = 1
     last: int = 0
+    marks: int = NO_MARKS
     lagged_at: int | None = None
     asked_upto: int = 0
 
@@ -40,8 +43,8 @@ class View:
 class Views:
     """All conversations that one client follows."""
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    def __init__(self, witness: Witness) -> None:
+        self._witness = witness
         self._views: dict[str, View] = {}
 
     def __getitem__(self, conversation: str) -> View:
@@ -50,28 +53,44 @@ class Views:
     def subscriptions(self) -> dict[str, object]:
         """Where to go on after a reconnection."""
         return {
-            conversation: {"cur": view.cursor, "ep": view.epoch} if view.epoch else {}
+            conversation: self.place(conversation)
             for conversation, view in self._views.items()
-            if view.is_open or view.epoch is None
+            if view.is_open or (view.epoch is None and view.refused is None)
         }
+
+    def seen(self, conversation: str) -> int | None:
+        """Up to which number a conversation that is followed has been seen."""
+        view = self._views.get(conversation)
+        return view.cursor if view is not None and view.is_open else None
+
+    def place(self, conversation: str) -> Frame:
+        """Where we stand in a conversation, as the server wants to be told."""
+        view = self[conversation]
+        return {"cur": view.cursor, "ep": view.epoch, "marks": view.marks} if view.epoch else {}
+
+    def resume(self, conversation: str, epoch: str, cursor: int) -> None:
+        """Go on from where an earlier client stood; the server says `reset` if that is nowhere."""
+        view = self[conversation]
+        if not view.is_open:
+            view.epoch, view.cursor, view.first, view.is_open = epoch, cursor, cursor + 1, True
 
     def open(self, frame: SubOk | Reset, *, at: float) -> None:
         """The server says where the view begins; when that is where we stand, nothing begins anew."""
         view = self[frame.c]
         first = frame.first if isinstance(frame, SubOk) else frame.last + 1
-        view.is_open, view.last = True, frame.last
+        view.is_open, view.refused, view.last = True, None, frame.last
+        view.marks = frame.marks if isinstance(frame, SubOk) else NO_MARKS
         if isinstance(frame, SubOk) and (view.epoch, view.cursor + 1) == (frame.ep, first):
             return
         view.epoch, view.first, view.cursor, view.events = frame.ep, first, first - 1, []
-        self._journal.write(Opened(frame.c, frame.ep, first, at))
+        self._witness.opened(frame.c, frame.ep, first, at)
 
     def deliver(self, event: Ev, *, at: float) -> Frame | None:
         """Take one event in; the answer asks for what is missing before it, if anything is."""
         view = self[event.c]
         is_older = event.s <= view.cursor and all(event.s != known.s for known in view.events)
-        mark = fingerprint(event.from_.ref, event.k, event.b)
         is_asked = is_older or event.s <= view.asked_upto
-        self._journal.write(Received(event.c, event.s, event.k, mark, at, asked=is_asked))
+        self._witness.received(event, at, asked=is_asked)
         if is_older:
             view.events = sorted([*view.events, event], key=lambda each: each.s)
         elif event.s == view.cursor + 1:

@@ -4,9 +4,9 @@ import uuid
 
 import pytest
 
+from chat.outbox import Outbox, Refusing, client_id
 from chat.protocol import Ack, Err
 from support.replay.journal import Acked, Journal, Refused
-from support.replay.outbox import Outbox, Refusing, client_id
 
 TALK, OTHER = "c1", "c2"
 

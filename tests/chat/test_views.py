@@ -3,8 +3,8 @@
 import pytest
 
 from chat.protocol import Ev, Reset, SubOk, Who
+from chat.views import Views
 from support.replay.journal import Journal, Opened, Received
-from support.replay.views import Views
 
 TALK = "c1"
 
