@@ -211,7 +211,7 @@ def test_a_page_without_a_network_says_so_once_counts_down_and_resumes(site: Sit
     expect(shopper.log).to_contain_text("Will send when you’re back online")
     assert axe_findings(shopper.page) == []
     agent.say("Tunnel two")
-    expect(agent.log.locator(".msg").last).to_contain_text("Sent")
+    expect(agent.log.locator(".msg.own").last).to_contain_text("Sent")
     shopper.page.context.set_offline(False)
 
     expect(banner).to_contain_text("Connected again")

@@ -118,7 +118,6 @@ export class Sending {
     const posted = this.#queue.then(async () => {
       await this.outbox.put(entry);
       await this.outbox.carry();
-      this.#wired.delete(entry.m);
       this.run();
     });
     this.#queue = posted;
@@ -134,6 +133,7 @@ export class Sending {
 
   /** @param {string} conversation @param {string} m @param {Reason} reason */
   #refuse(conversation, m, reason) {
+    this.#wired.delete(m);
     void this.outbox.refuse(m, reason);
     this.wire.thread(conversation)?.refuse(m, reason);
     this.wire.changed(conversation);
