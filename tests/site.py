@@ -7,6 +7,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import ROOT, free_port
@@ -15,30 +17,45 @@ START_SECONDS = 60
 GREETED = "Stop with Ctrl+C."
 
 
+@dataclass(frozen=True)
+class Way:
+    """How the server is started: with which faults built into it (`tests/chaos/patched.py`), `through` which other
+    command, such as a tracer, and with what in its environment alone."""
+
+    patches: Sequence[str] = ()
+    through: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
 class Site:
     """A server that can be started, killed, stopped and started again on the same data."""
 
-    def __init__(self, folder: Path, *, demo: bool = True, **settings: str) -> None:
+    def __init__(self, folder: Path, way: Way = Way(), /, *, demo: bool = True, **settings: str) -> None:
         self.data = folder / "var"
         self.log = folder / "server.log"
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
-        self._command = [sys.executable, "-m", "support.cli", "serve", *(["--demo"] if demo else [])]
+        self._starts = 0
+        program = ["tests.chaos.patched", *way.patches] if way.patches else ["support.cli"]
+        self._command = [*way.through, sys.executable, "-m", *program, "serve", *(["--demo"] if demo else [])]
         self._environment = {
             **os.environ,
             "PORT": str(self.port),
             "AFTERCARE_DATA": str(self.data),
             "PYTHONUNBUFFERED": "1",
             **{f"AFTERCARE_{name.upper()}": value for name, value in settings.items()},
+            **way.environment,
         }
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start and wait until it is ready; fails with the log when it does not get there."""
         greeted = self._greetings() + 1
+        self._starts += 1
+        environment = self._environment | {"AFTERCARE_CHAOS_START": str(self._starts)}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self._environment, stdout=log, stderr=subprocess.STDOUT
+                self._command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -57,6 +74,16 @@ class Site:
         """The process that serves now."""
         assert self._process is not None, "the site is not running"
         return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process that was started has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def wait_for_end(self, seconds: float) -> int:
+        """How it ended by itself; fails when it does not."""
+        assert self._process is not None, "the site is not running"
+        return self._process.wait(seconds)
 
     def kill(self) -> None:
         """End it without warning, as a power cut of the process would."""

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import cycle
 from types import TracebackType
 from typing import Self
 
@@ -38,14 +39,22 @@ NEVER_AGAIN = range(4400, 4500)
 
 
 class Client:
-    """One participant on one socket; use as `async with`."""
+    """One participant on one socket; use as `async with`.
 
-    def __init__(self, url: str, admission: Admission) -> None:
+    `url` is the server's public address; `doors`, when given, are where it is really reached, each connection by the
+    next one: several processes, or something in between.
+    """
+
+    def __init__(self, url: str, admission: Admission, doors: Sequence[str] = ()) -> None:
         self.admission = admission
         self.journal = Journal(admission.ref, "public" if admission.side == "shopper" else "staff")
         self.outbox = Outbox(self.journal)
         self.views = Views(self.journal)
         self._url = url
+        self._doors = cycle(doors or (url,))
+        self._may_come = asyncio.Event()
+        self._may_come.set()
+        self._pongs = 0
         self._socket: ClientConnection | None = None
         self._changed = asyncio.Event()
         self._living: asyncio.Task[None] | None = None
@@ -87,6 +96,17 @@ class Client:
         await self._send_all([pending])
         return pending
 
+    async def repeat(self, pending: Pending) -> Pending:
+        """Send once more what is under way, as an impatient client does."""
+        await self._send_all([pending] if pending in self.outbox.everything() else [])
+        return pending
+
+    async def post_as(self, conversation: str, text: str, client_id: str) -> Pending:
+        """As `post`, under an id that was used before."""
+        pending = self.outbox.put(conversation, "message", {"text": text}, client_id)
+        await self._send_all([pending])
+        return pending
+
     async def show(self, conversation: str, attachment: str) -> int:
         """Send an uploaded file and wait until the server has it. Raises: Refusing."""
         pending = self.outbox.put(conversation, "media", {"attachment": attachment})
@@ -123,10 +143,31 @@ class Client:
         if self._socket is not None:
             self._socket.transport.abort()
 
+    async def stay_away(self) -> None:
+        """Lose the connection and do not come back until told to."""
+        self._may_come.clear()
+        await self.drop()
+        await self.until(lambda: not self.is_connected)
+
+    def come_back(self) -> None:
+        """The network is there again."""
+        self._may_come.set()
+
+    async def echo(self, *, limit_s: float = 60) -> None:
+        """Ask for a sign of life until one comes: whatever the server wrote before has then arrived."""
+        heard = self._pongs
+        async with asyncio.timeout(limit_s):
+            while self._pongs == heard:
+                await self.until(lambda: self.is_connected)
+                asked = self._socket
+                await self._send({"t": "ping", "n": 2})
+                await self.until(lambda: self._pongs > heard or self._socket is not asked)  # noqa: B023  (awaited here)
+
     async def _live(self) -> None:
         longest = SHORTEST_PAUSE_S
         while self._stopped is None:
             self._told_to_wait_s = None
+            await self._may_come.wait()
             was_welcome = await self._visited()
             longest = SHORTEST_PAUSE_S if was_welcome else min(longest * 2, LONGEST_PAUSE_S)
             pause = random.uniform(SHORTEST_PAUSE_S, longest)  # noqa: S311  (jitter, not a secret)
@@ -136,7 +177,7 @@ class Client:
         """One connection, from the handshake to its end; whether the server welcomed us."""
         try:
             async with connect(
-                self._url.replace("http", "ws", 1) + "/chat/socket",
+                next(self._doors).replace("http", "ws", 1) + "/chat/socket",
                 origin=Origin(self._url),
                 subprotocols=[Subprotocol(protocol.SUBPROTOCOL)],
                 additional_headers={"Cookie": cookie_header(self.admission.cookies)},
@@ -155,6 +196,7 @@ class Client:
         if was_welcome:
             self.journal.write(Lost(time.monotonic()))
         self._socket = None
+        self._wake()
         return was_welcome
 
     async def _listen(self, socket: ClientConnection) -> None:
@@ -189,6 +231,7 @@ class Client:
             case Ev():
                 await self._ask(self.views.deliver(frame, at=now))
             case Tops(conv=tops) | Pong(tops=tops):
+                self._pongs += isinstance(frame, Pong)
                 await self._ask(*self.views.behind(tops))
             case Bye(in_ms=in_ms):
                 self._told_to_wait_s = in_ms / 1000

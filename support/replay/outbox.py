@@ -44,8 +44,8 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def put(self, conversation: str, kind: str, body: object) -> Pending:
-        pending = Pending(conversation, client_id(), kind, body, asyncio.get_running_loop().create_future())
+    def put(self, conversation: str, kind: str, body: object, name: str | None = None) -> Pending:
+        pending = Pending(conversation, name or client_id(), kind, body, asyncio.get_running_loop().create_future())
         self._pending.append(pending)
         return pending
 
