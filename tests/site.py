@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.conftest import ROOT, free_port
+from tests.nursery import Born, Nursery
 
 START_SECONDS = 60
 GREETED = "Stop with Ctrl+C."
@@ -19,10 +20,11 @@ GREETED = "Stop with Ctrl+C."
 
 @dataclass(frozen=True)
 class Way:
-    """How the server is started: with which faults built into it (`tests/chaos/patched.py`), `through` which other
-    command, such as a tracer, and with what in its environment alone."""
+    """How the server is started: with which faults built into it (`tests/chaos/patched.py`), forked from a nursery or
+    else `through` another command, such as a tracer, and with what in its environment alone."""
 
     patches: Sequence[str] = ()
+    nursery: Nursery | None = None
     through: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -36,8 +38,9 @@ class Site:
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
         self._starts = 0
-        program = ["tests.chaos.patched", *way.patches] if way.patches else ["support.cli"]
-        self._command = [*way.through, sys.executable, "-m", *program, "serve", *(["--demo"] if demo else [])]
+        self._way = way
+        self._module = "tests.chaos.patched" if way.patches else "support.cli"
+        self._words = [*way.patches, "serve", *(["--demo"] if demo else [])]
         self._environment = {
             **os.environ,
             "PORT": str(self.port),
@@ -46,17 +49,13 @@ class Site:
             **{f"AFTERCARE_{name.upper()}": value for name, value in settings.items()},
             **way.environment,
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Born | None = None
 
     def start(self) -> None:
         """Start and wait until it is ready; fails with the log when it does not get there."""
         greeted = self._greetings() + 1
         self._starts += 1
-        environment = self._environment | {"AFTERCARE_CHAOS_START": str(self._starts)}
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
-            )
+        self._process = self._begin(self._environment | {"AFTERCARE_CHAOS_START": str(self._starts)})
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             assert self._process.poll() is None, f"the server ended:\n{self.output()}"
@@ -68,6 +67,13 @@ class Site:
                 pass
             self._process_wait(0.1)
         raise AssertionError(f"the server was not ready after {START_SECONDS} s:\n{self.output()}")
+
+    def _begin(self, environment: Mapping[str, str]) -> "subprocess.Popen[bytes] | Born":
+        if self._way.nursery is not None:
+            return self._way.nursery.bear(self._module, self._words, environment, self.log)
+        command = [*self._way.through, sys.executable, "-m", self._module, *self._words]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     @property
     def pid(self) -> int:

@@ -11,6 +11,7 @@ import pytest
 from support.replay import scripts
 from support.replay.doors import Admission
 from tests.agents import signed_in
+from tests.nursery import Nursery
 from tests.site import Site, Way
 
 # Shoppers write as fast as they can, each from a network of her own.
@@ -29,9 +30,17 @@ OpenSite = Callable[..., Site]
 
 
 @pytest.fixture(scope="session")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
+def nursery() -> Iterator[Nursery]:
+    """Where the servers of this room come from."""
+    opened = Nursery()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def furnished(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Furnished:
     folder = tmp_path_factory.mktemp("furnished")
-    site = Site(folder, demo=True, **QUICK)
+    site = Site(folder, Way(nursery=nursery), demo=True, **QUICK)
     site.start()
     agents = asyncio.run(signed_in(site))
     site.stop()
@@ -39,7 +48,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
 
 
 @pytest.fixture
-def open_site(tmp_path: Path, furnished: Furnished) -> Iterator[OpenSite]:
+def open_site(tmp_path: Path, furnished: Furnished, nursery: Nursery) -> Iterator[OpenSite]:
     """Start a server on a copy of the furnished shop, or on nothing yet; it is ended with the test."""
     sites: list[Site] = []
 
@@ -50,7 +59,12 @@ def open_site(tmp_path: Path, furnished: Furnished) -> Iterator[OpenSite]:
         through: Sequence[str] = (),
         environment: Mapping[str, str] | None = None,
     ) -> Site:
-        site = Site(folder, Way(patches, through, environment or {}), demo=True, **QUICK)
+        site = Site(
+            folder,
+            Way(patches, None if through or environment else nursery, through, environment or {}),
+            demo=True,
+            **QUICK,
+        )
         sites.append(site)
         if is_furnished:
             shutil.copytree(furnished.data, site.data, dirs_exist_ok=True)

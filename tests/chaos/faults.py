@@ -67,25 +67,25 @@ def crash_before_commit(mean: str) -> None:
     """Die when the messages are written and the commit has not begun; it comes late, as on a slow disk."""
     countdown = Countdown(int(mean))
 
-    def doomed(stand: Callable[[], None]) -> None:
+    def doomed(_: Sequence[core.lanes.Work], stand: Callable[[], None]) -> None:
         if countdown.strikes():
             time.sleep(0.05)
             die("before commit")
         stand()
 
-    _around_commits_of_messages(doomed)
+    around_commits_of_messages(doomed)
 
 
 def crash_after_commit(mean: str) -> None:
     """Die exactly between commit and acknowledgement."""
     countdown = Countdown(int(mean))
 
-    def doomed(stand: Callable[[], None]) -> None:
+    def doomed(_: Sequence[core.lanes.Work], stand: Callable[[], None]) -> None:
         stand()
         if countdown.strikes():
             die("after commit")
 
-    _around_commits_of_messages(doomed)
+    around_commits_of_messages(doomed)
 
 
 def crash_after_ack(mean: str) -> None:
@@ -132,7 +132,8 @@ def crash_in_upload(files: str) -> None:
     exchange(media.blobs.LocalBlobs, "create", doomed)
 
 
-def _around_commits_of_messages(wrap: Callable[[Callable[[], None]], None]) -> None:
+def around_commits_of_messages(wrap: Callable[[Sequence[core.lanes.Work], Callable[[], None]], None]) -> None:
+    """From now on a commit that holds messages is made by `wrap`, which is handed the works and the real commit."""
     append, stand = original(chat.batches, "append_batch"), original(core.lanes, "_stand")
 
     def noted(tx: Transaction, *words: Any, **named: Any) -> list[Outcome]:  # Any: what append_batch takes
@@ -141,11 +142,13 @@ def _around_commits_of_messages(wrap: Callable[[Callable[[], None]], None]) -> N
         return outcomes
 
     def wrapped(connection: Connection, group: Sequence[core.lanes.Work]) -> None:
-        if getattr(_writing, "messages", False):
-            _writing.messages = False
-            wrap(lambda: stand(connection, group))
-        else:
+        if not getattr(_writing, "messages", False):
             stand(connection, group)
+            return
+        try:
+            wrap(group, lambda: stand(connection, group))
+        finally:
+            _writing.messages = False
 
     exchange(chat.batches, "append_batch", noted)
     exchange(core.lanes, "_stand", wrapped)

@@ -8,7 +8,7 @@ from typing import Any
 
 import alembic.op
 import msgspec
-from sqlalchemy import Connection, PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
 
 import chat.numbering
 import chat.rooms
@@ -22,6 +22,7 @@ from chat.statements import Known
 from core import hub
 from core.engines import Profile
 from core.lanes import AsyncWork, Work
+from tests.chaos.faults import around_commits_of_messages
 from tests.chaos.patching import exchange, original
 
 Install = Callable[[str], None]
@@ -29,13 +30,12 @@ Install = Callable[[str], None]
 
 def ack_before_commit(_: str) -> None:
     """M1: the answer goes out as soon as the rows are written; the commit follows."""
-    stand = original(core.lanes, "_stand")
 
-    def hasty(connection: Connection, group: Sequence[Work]) -> None:
+    def hasty(group: Sequence[Work], stand: Callable[[], None]) -> None:
         core.lanes._settle([work for work in group if isinstance(work, AsyncWork)])
-        stand(connection, group)
+        stand()
 
-    exchange(core.lanes, "_stand", hasty)
+    around_commits_of_messages(hasty)
 
 
 def no_dedupe(_: str) -> None:
