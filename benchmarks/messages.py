@@ -32,6 +32,7 @@ from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
 from chat import conversations, protocol, socket
+from chat.outbox import client_id
 from chat.rooms import Chat
 from chat.server import SocketProtocol
 from core import clock, mail, policy
@@ -47,7 +48,6 @@ from core.web import csrf
 from media.blobs import LocalBlobs
 from media.uploads import Media
 from support.house import carrier
-from support.replay.outbox import client_id
 from tests.services import PostgresServer, RedisServer
 
 ROOMS = 40

@@ -87,7 +87,7 @@ class Cluster:
             **({"redis_url": self.redis.url} if self.redis else {}),
             **self._settings,
         }
-        self.webs = [Site(self._folder, name=f"web{number}", settings=shared) for number in range(self._size)]
+        self.webs = [Site(self._folder, demo=True, name=f"web{number}", **shared) for number in range(self._size)]
         environment = {f"AFTERCARE_{name.upper()}": value for name, value in shared.items()}
         self.worker = Worker(
             self._folder / "worker.log", {**os.environ, "AFTERCARE_DATA": str(self.webs[0].data), **environment}

@@ -7,14 +7,27 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.settings import ROOT, Settings
+from tests.nursery import Born, Nursery
 from tests.services import free_port
 
 START_SECONDS = 120
 GREETED = "Stop with Ctrl+C."
+
+
+@dataclass(frozen=True)
+class Way:
+    """How the server is started: with which faults built into it (`tests/chaos/patched.py`), forked from a nursery or
+    else `through` another command, such as a tracer, and with what in its environment alone."""
+
+    patches: Sequence[str] = ()
+    nursery: Nursery | None = None
+    through: Sequence[str] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 class Site:
@@ -23,14 +36,14 @@ class Site:
     def __init__(
         self,
         folder: Path,
+        way: Way = Way(),
+        /,
         *,
         demo: bool = True,
         name: str = "server",
         patches: str = "",
-        settings: Mapping[str, str] | None = None,
-        **more: str,
+        **settings: str,
     ) -> None:
-        settings = {**(settings or {}), **more}
         self.data = folder / "var"
         self.log = folder / f"{name}.log"
         self.port = free_port()
@@ -44,8 +57,10 @@ class Site:
             keystore_url=settings.get("keystore_url", ""),
             redis_url=settings.get("redis_url"),
         )
-        launcher = "tests.patched" if patches else "support.cli"
-        self._command = [sys.executable, "-m", launcher, "serve", *(["--demo"] if demo else [])]
+        self._starts = 0
+        self._way = way
+        self._module = "tests.chaos.patched" if way.patches else "tests.patched" if patches else "support.cli"
+        self._words = [*way.patches, "serve", *(["--demo"] if demo else [])]
         self.environment = {
             **os.environ,
             "PORT": str(self.port),
@@ -53,16 +68,15 @@ class Site:
             "PYTHONUNBUFFERED": "1",
             "PATCHES": patches,
             **{f"AFTERCARE_{name.upper()}": value for name, value in settings.items()},
+            **way.environment,
         }
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Born | None = None
 
     def start(self) -> None:
         """Start and wait until it is ready; fails with the log when it does not get there."""
         greeted = self._greetings() + 1
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                self._command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT
-            )
+        self._starts += 1
+        self._process = self._begin(self.environment | {"AFTERCARE_CHAOS_START": str(self._starts)})
         self.wait_until_ready(greeted)
 
     def wait_until_ready(self, greetings: int = 1) -> None:
@@ -90,11 +104,28 @@ class Site:
             return True
         return False
 
+    def _begin(self, environment: Mapping[str, str]) -> "subprocess.Popen[bytes] | Born":
+        if self._way.nursery is not None:
+            return self._way.nursery.bear(self._module, self._words, environment, self.log)
+        command = [*self._way.through, sys.executable, "-m", self._module, *self._words]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
     @property
     def pid(self) -> int:
         """The process that serves now."""
         assert self._process is not None, "the site is not running"
         return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process that was started has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def wait_for_end(self, seconds: float) -> int:
+        """How it ended by itself; fails when it does not."""
+        assert self._process is not None, "the site is not running"
+        return self._process.wait(seconds)
 
     def kill(self) -> None:
         """End it without warning, as a power cut of the process would."""

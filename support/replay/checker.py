@@ -1,25 +1,23 @@
 """The checker: from the journals of all clients and the final log, which promises were broken.
 
-The promises are numbered: C1 acknowledged means stored, C2 once, C3 dense numbers, C4
-everyone sees the log, C5 delivered in sequence, C6 a sender's own order, C7 acknowledged before sent means earlier,
-C8 an acknowledgement never changes, C9 what was not acknowledged is absent or there once, C10 internal stays
-internal, C12 nothing is left over. All functions are pure; a finding names a rule, a conversation and a number,
-never a text.
+The promises are numbered: C1 acknowledged means stored, C2 once, C3 dense numbers, C4 everyone sees the log and saw a
+beginning of it at every moment, C5 delivered in sequence, C6 a sender's own order, C7 acknowledged before sent means
+earlier, C8 an acknowledgement never changes, C9 what was not acknowledged is absent or there once, C10 internal stays
+internal, C11 erased stays erased, C12 nothing is left over. All functions are pure; a finding names a rule, a
+conversation and a number, never a text.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TypeVar
 
-import msgspec
-
 from chat.audiences import STAFF_ONLY_KINDS
-from chat.protocol import Ev
-from support.replay.journal import Acked, Connected, Journal, Logged, Opened, Received, Sent
+from chat.protocol import FAR, Ev
+from support.replay.journal import Acked, Connected, Journal, Logged, Lost, Opened, Received, Sent
 
-RULES = ("C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C12")
+RULES = ("C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11", "C12")
 INTERNAL_KINDS = STAFF_ONLY_KINDS
 
 Log = Sequence[Logged]
@@ -36,42 +34,13 @@ class Violation:
     what: str
 
 
-@dataclass(frozen=True)
-class Footprint:
-    """What a server process holds on to."""
+def check(journals: Sequence[Journal], logs: Logs, epochs: Mapping[str, str] | None = None) -> list[Violation]:
+    """Every broken promise of a run that has come to rest.
 
-    connections: int
-    files: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """One run, summed up."""
-
-    seed: int
-    clients: int
-    conversations: int
-    sent: int
-    acked: int
-    duplicate_acks: int
-    deliveries: int
-    reconnects: int
-    ack_p50_ms: float
-    ack_p99_ms: float
-    ack_max_ms: float
-    violations: dict[str, int]
-
-    @property
-    def is_clean(self) -> bool:
-        return not any(self.violations.values())
-
-    def line(self) -> str:
-        """One line of JSON, kept with each release."""
-        return msgspec.json.encode(self).decode()
-
-
-def check(journals: Sequence[Journal], logs: Logs) -> list[Violation]:
-    """Every broken promise of a run that has come to rest."""
+    `epochs` names the last epoch of conversations whose log was put back: what a client was told in an earlier one
+    is said about a log that is no more.
+    """
+    journals = [since(journal, epochs or {}) for journal in journals]
     found: list[Violation] = []
     for conversation, log in logs.items():
         found += numbers(conversation, log)
@@ -79,8 +48,25 @@ def check(journals: Sequence[Journal], logs: Logs) -> list[Violation]:
     for journal in journals:
         found += acknowledgements(journal, logs)
         found += deliveries(journal, logs)
+        found += prefixes(journal)
         found += own_order(journal, logs)
+    found += before_sent(journals, logs)
     return found
+
+
+def since(journal: Journal, epochs: Mapping[str, str]) -> Journal:
+    """The journal without what happened to it before each conversation's last epoch began for it."""
+    begins = {
+        entry.conversation: place
+        for place, entry in reversed(list(enumerate(journal.entries)))
+        if isinstance(entry, Opened) and epochs.get(entry.conversation) == entry.epoch
+    }
+    kept = [
+        entry
+        for place, entry in enumerate(journal.entries)
+        if isinstance(entry, Connected | Lost) or place >= begins.get(entry.conversation, 0)
+    ]
+    return replace(journal, entries=kept)
 
 
 def numbers(conversation: str, log: Log) -> Iterator[Violation]:
@@ -99,7 +85,7 @@ def numbers(conversation: str, log: Log) -> Iterator[Violation]:
 def acknowledgements(journal: Journal, logs: Logs) -> Iterator[Violation]:
     """C1 stored where acknowledged, C8 always the same answer, C9 not acknowledged means at most once."""
     answers: dict[tuple[str, str], set[int]] = defaultdict(set)
-    for ack in _of(journal, Acked):
+    for ack in of(journal, Acked):
         answers[ack.conversation, ack.client_id].add(ack.number)
     for (conversation, client_id), given in answers.items():
         if len(given) > 1:
@@ -107,7 +93,7 @@ def acknowledgements(journal: Journal, logs: Logs) -> Iterator[Violation]:
         stored = {_number(journal, event) for event in logs.get(conversation, ()) if event.client_id == client_id}
         if not given <= stored:
             yield Violation("C1", conversation, f"acknowledged as {sorted(given)} but stored as {_listed(stored)}")
-    unanswered = {(sent.conversation, sent.client_id) for sent in _of(journal, Sent)} - answers.keys()
+    unanswered = {(sent.conversation, sent.client_id) for sent in of(journal, Sent)} - answers.keys()
     for conversation, client_id in unanswered:
         if sum(event.client_id == client_id for event in logs.get(conversation, ())) > 1:
             yield Violation("C9", conversation, "an unacknowledged message is there more than once")
@@ -115,22 +101,51 @@ def acknowledgements(journal: Journal, logs: Logs) -> Iterator[Violation]:
 
 def deliveries(journal: Journal, logs: Logs) -> Iterator[Violation]:
     """C4 every delivery is the log's own event and the last one its end, C5 in sequence, C10 nothing internal."""
+    faces = _faces(journal, logs)
     cursors: dict[str, int] = {}
     for entry in journal.entries:
         if isinstance(entry, Opened):
             cursors[entry.conversation] = entry.first - 1
         elif isinstance(entry, Received):
-            yield from _delivery(journal, entry, cursors, logs.get(entry.conversation, ()))
+            yield from _delivery(journal, entry, cursors, faces.get(entry.conversation, {}))
     for conversation, cursor in cursors.items():
-        last = max((_number(journal, event) or 0 for event in logs.get(conversation, ())), default=0)
+        last = max(faces.get(conversation, {}), default=0)
         if cursor != last:
             yield Violation("C4", conversation, f"the view ends at {cursor} and the log at {last}")
+
+
+def prefixes(journal: Journal) -> Iterator[Violation]:
+    """C4 at every moment: within one epoch nobody is made to skip a part of the log, unless it was far behind."""
+    ends: dict[tuple[str, str], int] = {}
+    epochs: dict[str, str] = {}
+    for entry in journal.entries:
+        if isinstance(entry, Opened):
+            place = entry.conversation, entry.epoch
+            epochs[entry.conversation] = entry.epoch
+            skipped = entry.first - 1 - ends.get(place, entry.first - 1)
+            if 0 < skipped <= FAR:
+                yield Violation("C4", entry.conversation, f"{skipped} events before {entry.first} were skipped")
+            ends[place] = entry.first - 1
+        elif isinstance(entry, Received):
+            place = entry.conversation, epochs.get(entry.conversation, "")
+            ends[place] = max(entry.number, ends.get(place, 0))
+
+
+def before_sent(journals: Sequence[Journal], logs: Logs) -> Iterator[Violation]:
+    """C4: nobody holds a message that has not been sent yet."""
+    sent = first_sent(journals)
+    for journal in journals:
+        named = client_ids(journal, logs)
+        for got in of(journal, Received):
+            at = sent.get((got.conversation, named.get((got.conversation, got.number), "")))
+            if at is not None and got.at < at:
+                yield Violation("C4", got.conversation, f"{got.number} was there before it was sent")
 
 
 def own_order(journal: Journal, logs: Logs) -> Iterator[Violation]:
     """C6: what one outbox sent first comes first."""
     first_sent: dict[str, dict[str, None]] = defaultdict(dict)
-    for sent in _of(journal, Sent):
+    for sent in of(journal, Sent):
         first_sent[sent.conversation].setdefault(sent.client_id)
     for conversation, client_ids in first_sent.items():
         place = {event.client_id: event.seq for event in logs.get(conversation, ())}
@@ -170,40 +185,13 @@ def same_story(conversation: str, public: Sequence[Ev], staff: Sequence[Ev]) -> 
         yield Violation("C4", conversation, f"{len(theirs)} events on one side are not the {len(ours)} on the other")
 
 
-def left_over(before: Footprint, after: Footprint, *, slack_files: int = 8) -> Iterator[Violation]:
-    """C12: with everybody gone the server holds no connection, and few more files than it did."""
-    if after.connections > before.connections:
-        yield Violation("C12", "", f"{after.connections - before.connections} connections are left")
-    if after.files > before.files + slack_files:
-        yield Violation("C12", "", f"{after.files - before.files} files are left open")
-
-
-def summed_up(journals: Sequence[Journal], logs: Logs, violations: Sequence[Violation], *, seed: int) -> Result:
-    """The run in one line."""
-    waits = sorted(_waits(journals))
-    broken = Counter(violation.rule for violation in violations)
-    return Result(
-        seed=seed,
-        clients=len(journals),
-        conversations=len(logs),
-        sent=len({(journal.ref, sent.client_id) for journal in journals for sent in _of(journal, Sent)}),
-        acked=len({(journal.ref, ack.client_id) for journal in journals for ack in _of(journal, Acked)}),
-        duplicate_acks=sum(ack.duplicate for journal in journals for ack in _of(journal, Acked)),
-        deliveries=sum(1 for journal in journals for _ in _of(journal, Received)),
-        reconnects=sum(max(0, sum(1 for _ in _of(journal, Connected)) - 1) for journal in journals),
-        ack_p50_ms=_percentile(waits, 0.50),
-        ack_p99_ms=_percentile(waits, 0.99),
-        ack_max_ms=_percentile(waits, 1.0),
-        violations={rule: broken[rule] for rule in RULES},
-    )
-
-
-def _delivery(journal: Journal, got: Received, cursors: dict[str, int], log: Log) -> Iterator[Violation]:
+def _delivery(
+    journal: Journal, got: Received, cursors: dict[str, int], faces: Mapping[int, str]
+) -> Iterator[Violation]:
     cursor = cursors.get(got.conversation, 0)
-    event = next((each for each in log if _number(journal, each) == got.number), None)
     if got.number != cursor + 1 and not got.asked:
         yield Violation("C5", got.conversation, f"{got.number} was delivered after {cursor}")
-    if event is None or _face(journal, event) != got.fingerprint:
+    if faces.get(got.number) != got.fingerprint:
         yield Violation("C4", got.conversation, f"what was delivered as {got.number} is not in the log there")
     if journal.audience == "public" and got.kind in INTERNAL_KINDS:
         yield Violation("C10", got.conversation, f"an internal event was delivered as {got.number}")
@@ -218,28 +206,44 @@ def _face(journal: Journal, event: Logged) -> str | None:
     return event.public if journal.audience == "public" else event.staff
 
 
-def _of(journal: Journal, kind: type[E]) -> Iterator[E]:
-    return (entry for entry in journal.entries if isinstance(entry, kind))
+def _faces(journal: Journal, logs: Logs) -> dict[str, dict[int, str]]:
+    """Of every conversation what this side must see at each of its numbers."""
+    return {
+        conversation: {
+            number: face
+            for event in log
+            if (number := _number(journal, event)) is not None and (face := _face(journal, event)) is not None
+        }
+        for conversation, log in logs.items()
+    }
 
 
-def _waits(journals: Sequence[Journal]) -> Iterator[float]:
-    """Milliseconds from the first sending of a message to its first acknowledgement."""
+def client_ids(journal: Journal, logs: Logs) -> dict[tuple[str, int], str]:
+    """Which message each of this side's numbers is."""
+    return {
+        (conversation, number): event.client_id
+        for conversation, log in logs.items()
+        for event in log
+        if event.client_id and (number := _number(journal, event)) is not None
+    }
+
+
+def first_sent(journals: Iterable[Journal]) -> dict[tuple[str, str], float]:
+    first: dict[tuple[str, str], float] = {}
     for journal in journals:
-        first: dict[str, float] = {}
-        for entry in journal.entries:
-            if isinstance(entry, Sent):
-                first.setdefault(entry.client_id, entry.at)
-            elif isinstance(entry, Acked) and not entry.duplicate and entry.client_id in first:
-                yield (entry.at - first[entry.client_id]) * 1000
+        for sent in of(journal, Sent):
+            name = sent.conversation, sent.client_id
+            first[name] = min(sent.at, first.get(name, sent.at))
+    return first
+
+
+def of(journal: Journal, kind: type[E]) -> Iterator[E]:
+    return (entry for entry in journal.entries if isinstance(entry, kind))
 
 
 def _words(event: Ev) -> object:
     """What both sides see alike; the rest of a body may be written for one side."""
     return event.b.get("text")
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 2) if ordered else 0.0
 
 
 def _listed(numbers: Iterable[int | None]) -> str:

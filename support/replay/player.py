@@ -13,10 +13,11 @@ from chat.audiences import STAFF_ONLY_KINDS
 from chat.protocol import Ev
 from core.refusals import Refusal
 from support.replay import checker
-from support.replay.checker import Result, Violation
+from support.replay.checker import Violation
 from support.replay.client import Client
 from support.replay.doors import Admission, enter_as_guest, take
 from support.replay.journal import Journal, Logged, fingerprint
+from support.replay.result import Result, summed_up
 from support.replay.scripts import Script
 
 Advance = Callable[[], None]
@@ -43,7 +44,7 @@ class Performance:
     broken_off: dict[str, str] = field(default_factory=dict)
 
     def result(self, *, seed: int = 0) -> Result:
-        return checker.summed_up(self.journals, self.logs, self.violations, seed=seed)
+        return summed_up(self.journals, self.logs, self.violations, test="replay", seed=seed)
 
 
 async def play(stage: Stage, scripts: Sequence[Script], advance: Advance = lambda: None) -> Performance:

@@ -5,15 +5,10 @@ from dataclasses import replace
 import pytest
 
 from chat.protocol import Ev, Who
-from support.replay.checker import (
-    Footprint,
-    Violation,
-    check,
-    left_over,
-    same_story,
-    summed_up,
-)
+from support.replay.checker import Violation, check, same_story
 from support.replay.journal import Acked, Connected, Entry, Journal, Logged, Opened, Received, Sent
+from support.replay.remains import Footprint, erased, left_over, nowhere
+from support.replay.result import summed_up
 
 TALK = "c1"
 
@@ -145,6 +140,43 @@ def test_c4_two_sides_that_tell_different_stories() -> None:
     assert [each.rule for each in same_story(TALK, public, [said(1, "hello"), said(2, "good bye")])] == ["C4"]
 
 
+def test_c4_a_client_that_is_made_to_skip_a_part_of_the_log() -> None:
+    journal = shopper()
+    journal.entries[7:8] = [Connected(2.5), Opened(TALK, "e1", 4, 2.5)]
+
+    assert "C4" in broken([journal, agent()], LOG)
+
+
+def test_c4_does_not_mind_a_client_that_was_far_behind() -> None:
+    long = [logged(1, None, 1, "opened"), *(logged(number, f"x{number}", number) for number in range(2, 700))]
+    entries: list[Entry] = [Opened(TALK, "e1", 1, 0.1), Received(TALK, 1, "opened", "public-1", 0.1)]
+    entries += [Opened(TALK, "e1", 650, 9.0)]
+    entries += [Received(TALK, number, "message", f"public-{number}", 9.0) for number in range(650, 700)]
+
+    assert broken([Journal("visitor:ann", "public", entries)], long) == set()
+
+
+def test_c4_a_message_that_was_there_before_it_was_sent() -> None:
+    journal = changed(agent(), 2, Received(TALK, 2, "message", "staff-2", 0.9))
+
+    assert "C4" in broken([shopper(), journal], LOG)
+
+
+def test_what_an_earlier_epoch_acknowledged_is_not_asked_of_the_log_that_was_put_back() -> None:
+    entries: list[Entry] = [
+        Opened(TALK, "e0", 1, 0.0),
+        Received(TALK, 1, "opened", "public-1", 0.0),
+        Received(TALK, 2, "message", "lost", 0.1),
+        Sent(TALK, "m0", 0.1),
+        Acked(TALK, "m0", 2, False, 0.1),
+        *(entry for entry in shopper().entries if not isinstance(entry, Connected)),
+    ]
+    journal = Journal("visitor:ann", "public", entries)
+
+    assert check([journal, agent()], {TALK: LOG}, {TALK: "e1"}) == []
+    assert "C1" in broken([journal, agent()], LOG)
+
+
 @pytest.mark.parametrize(
     "numbers",
     [(1, 3, 2, 4), (1, 2, 2, 4), (1, 2, 4, 4)],
@@ -222,19 +254,41 @@ def test_c10_a_note_with_a_public_number() -> None:
     assert "C10" in broken([shopper(), agent()], numbered)
 
 
-def test_c12_connections_or_files_that_are_left_over() -> None:
+def test_c11_what_is_still_there_or_delivered_after_the_erasure() -> None:
+    assert list(erased(TALK, [], [shopper(), agent()], at=5.0)) == []
+    assert [each.rule for each in erased(TALK, LOG, [], at=5.0)] == ["C11"]
+    assert [each.rule for each in erased(TALK, [], [shopper()], at=4.0)] == ["C11"]
+
+
+def test_c11_erased_words_that_stand_somewhere_are_not_repeated_in_the_finding() -> None:
+    places = {"data.db": "…blue parcel…".encode(), "server.log": b"nothing"}
+
+    found = list(nowhere(["blue parcel", "green"], places))
+
+    assert [each.rule for each in found] == ["C11"]
+    assert "data.db" in found[0].what
+    assert "blue" not in found[0].what
+    assert list(nowhere(["red"], places)) == []
+
+
+def test_c12_connections_files_threads_or_tasks_that_are_left_over() -> None:
     before = Footprint(connections=0, files=20)
 
     assert list(left_over(before, Footprint(0, 24))) == []
     assert [each.rule for each in left_over(before, Footprint(1, 20))] == ["C12"]
     assert [each.rule for each in left_over(before, Footprint(0, 60))] == ["C12"]
+    assert [each.rule for each in left_over(before, Footprint(0, 20, threads=40))] == ["C12"]
+    assert [each.rule for each in left_over(before, Footprint(0, 20, inside={"tasks": 1}))] == ["C12"]
+    assert list(left_over(Footprint(0, 20, 9, {"tasks": 3}), Footprint(0, 20, 12, {"tasks": 3}))) == []
 
 
 def test_the_result_is_one_line_that_counts() -> None:
-    result = summed_up([shopper(), agent()], {TALK: LOG}, [Violation("C5", TALK, "")], seed=7)
+    result = summed_up([shopper(), agent()], {TALK: LOG}, [Violation("C5", TALK, "")], test="T1", seed=7)
 
     assert (result.sent, result.acked, result.duplicate_acks, result.reconnects) == (4, 4, 1, 1)
+    assert (result.test, result.seed) == ("T1", 7)
     assert result.ack_max_ms == pytest.approx(100, abs=1)
+    assert result.delivery_max_ms == pytest.approx(500, abs=1)
     assert result.violations["C5"] == 1
     assert not result.is_clean
     assert "\n" not in result.line()

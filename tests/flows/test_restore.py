@@ -70,16 +70,16 @@ async def test_a_shop_is_put_back_without_those_who_were_forgotten(
     folder, ring = tmp_path / "backups" / "monday", tmp_path / "ring" / "monday.keys"
     async with Client(site.url, Admission("shopper", emma.cookies, emma.csrf, "")) as client:
         await client.watch(hers)
-        await client.say(hers, SECRET)
+        await client.send(hers, SECRET)
     async with Client(site.url, Admission("shopper", guest.cookies, guest.csrf, "")) as client:
         await client.watch(his)
-        await client.say(his, KEPT)
+        await client.send(his, KEPT)
 
         made = site.run("backup", str(folder), "--json")
         keys = site.run("backup", "keys", str(ring))
         together = site.run("backup", "keys", str(folder.parent / "keys"))
         for number in range(5):
-            await client.say(his, f"{SINCE} {number}")
+            await client.send(his, f"{SINCE} {number}")
 
     async with Client(site.url, agent) as client:
         await client.watch(his)

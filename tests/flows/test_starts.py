@@ -115,7 +115,7 @@ def test_production_without_a_name_is_refused_and_says_which_setting(tmp_path: P
 @pytest.mark.clause("3(2)")
 def test_production_has_no_demo_shop_no_mailbox_and_no_demo_staff(tmp_path: Path) -> None:
     named = {"shop_name": "Dawn", "controller_name": "Dawn Ltd.", "contact_email": "privacy@dawn.example"}
-    site = Site(tmp_path, demo=False, settings=named, mode="production", public_url="https://help.dawn.example")
+    site = Site(tmp_path, demo=False, mode="production", public_url="https://help.dawn.example", **named)
     site.start()
 
     told = site.run("staff", "--help")

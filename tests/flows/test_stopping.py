@@ -20,8 +20,9 @@ from websockets.asyncio.client import ClientConnection
 from websockets.typing import Origin, Subprotocol
 
 from chat import protocol
+from chat.lines import cookie_header
 from chat.protocol import Close, Err
-from support.replay.doors import Admission, cookie_header, enter_as_guest
+from support.replay.doors import Admission, enter_as_guest
 from tests.conftest import ROOT
 from tests.site import Site
 
