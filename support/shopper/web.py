@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from core import clock
@@ -51,6 +51,11 @@ class OrderChoice(msgspec.Struct, forbid_unknown_fields=True):
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
     """A body that says nothing."""
+
+
+async def arrive(_: Request) -> Response:
+    """Whoever comes to the bare address is shown to the chat."""
+    return RedirectResponse("/chat")
 
 
 async def chat(request: Request) -> Response:
@@ -172,6 +177,7 @@ def _asker(request: Request) -> Asker:
 
 
 routes = [
+    Route("/", arrive),
     Route("/chat", chat),
     Route("/chat/frame", frame),
     Route("/shopper/start", begin, methods=["POST"]),

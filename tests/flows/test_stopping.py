@@ -210,6 +210,7 @@ def test_a_server_that_was_stopped_for_a_while_lives_on(tmp_path: Path) -> None:
 def worker_of(folder: Path, postgres_url: str, patches: str) -> tuple["subprocess.Popen[bytes]", Path]:
     """A worker in a process of its own, and its log."""
     environment = {**os.environ, "AFTERCARE_DATA": str(folder), "AFTERCARE_DATABASE_URL": postgres_url}
+    environment["AFTERCARE_KEYSTORE_URL"] = postgres_url
     migrate = [sys.executable, "-m", "support.cli", "migrate"]
     subprocess.run(migrate, cwd=ROOT, env=environment, check=True, timeout=60, capture_output=True)
     log = folder / "worker.log"
