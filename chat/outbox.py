@@ -7,6 +7,7 @@ import asyncio
 import os
 import time
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,12 +35,13 @@ class Pending:
 
 
 class Outbox:
-    """Everything of one client that the server has not acknowledged."""
+    """Everything of one client that the server has not acknowledged; `put_off` counts why it has to wait."""
 
     def __init__(self, witness: Witness) -> None:
         self._witness = witness
         self._pending: list[Pending] = []
         self._again_at: dict[str, float] = {}
+        self.put_off: Counter[str] = Counter()
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -77,6 +79,7 @@ class Outbox:
                 self._witness.refused(pending.conversation, pending.client_id, error.code, at)
                 pending.done.set_exception(Refusing(error.code, "The server refused the message."))
             else:
+                self.put_off[error.code] += 1
                 wait_ms = error.retry_ms if isinstance(error.retry_ms, int) else AGAIN_MS
                 self._again_at.setdefault(pending.conversation, at + wait_ms / 1000)
 
