@@ -10,10 +10,10 @@ from pathlib import Path
 
 import httpx
 
+from chat.outbox import Refusing
 from core.clock import HOUR
 from support.replay.client import Client
 from support.replay.doors import Admission
-from support.replay.outbox import Refusing
 from tests.chaos import scale
 from tests.chaos.conftest import Furnished, OpenSite
 from tests.chaos.crowd import Crowd

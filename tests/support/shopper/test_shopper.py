@@ -47,6 +47,12 @@ async def test_looking_leaves_no_cookie_and_no_row(core: Core, visit: Visit, pat
     assert set((await core.database.read(rows)).values()) == {0}
 
 
+async def test_the_bare_address_leads_to_the_chat(visit: Visit) -> None:
+    answer = await visit().page("/")
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/chat")
+
+
 @pytest.mark.clause("preface")
 async def test_the_page_shows_the_notice_in_force_with_a_link_to_the_policy(core: Core, visit: Visit) -> None:
     answer = await visit().page("/chat")
