@@ -1,4 +1,5 @@
-// What the console says without being looked at: the count in the title, and one polite sentence at most every 5 seconds.
+// What the console says without being looked at: the count in the title, one polite sentence at most every 5 seconds about
+// messages, and that the line broke or is back.
 import { t } from '../core/i18n.js';
 import { unread, waiting } from './cards.js';
 import { detail } from './desk.js';
@@ -18,6 +19,12 @@ export function announce(desk) {
     if (!news?.rose || Date.now() - last < QUIET_MS || isRead(desk, news.card)) return;
     last = Date.now();
     say(t('announce_new', { name: news.card.title, n: countWaiting(desk) }));
+  });
+  let wasBroken = false;
+  desk.session.addEventListener('connection', () => {
+    const isBroken = desk.session.outage.isBroken();
+    if (isBroken !== wasBroken) say(t(isBroken ? 'lost' : 'online'));
+    wasBroken = isBroken;
   });
   entitle(desk);
 }

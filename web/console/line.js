@@ -1,5 +1,5 @@
 // <desk-line> and <desk-presence> in the bar: how the connection is, and whether this agent is at work. A break of a moment
-// changes nothing; a longer one is said once, and the countdown beside it is not read aloud.
+// changes nothing; a longer one is read aloud once (announcing.js), its countdown never.
 import { html, nothing } from 'lit-html';
 import { t } from '../core/i18n.js';
 import { Pane } from './pane.js';
@@ -17,10 +17,9 @@ export class DeskLine extends Pane {
     const { session } = this.desk;
     const { outage } = session;
     const look = outage.look();
-    const isBroken = look === 'waiting' || look === 'connecting';
-    const state = isBroken && outage.wasOpen ? 'lost' : look || (outage.wasOpen ? 'open' : 'connecting');
+    const state = outage.isBroken() && outage.wasOpen && look !== 'offline' ? 'lost' : look || (outage.wasOpen ? 'open' : 'connecting');
     return html`
-      <span role="status">${STATES[state]?.() ?? connecting()}</span>
+      <span>${STATES[state]?.() ?? connecting()}</span>
       ${look === 'waiting' ? html`<span class="tag">${t('retry_in', { s: outage.seconds() })}</span>` : nothing}
       ${look === 'waiting' || look === 'offline' ? html`<button class="link" type="button" @click=${() => session.retryNow()}>${t('try_now')}</button>` : nothing}
       ${look === 'stopped' ? html`<a class="link" href="/desk/sign-in">${t('sign_in')}</a>` : nothing}

@@ -41,6 +41,11 @@ export class Outage {
     return phase === 'waiting' && this.seconds(now) > 0 ? 'waiting' : 'connecting';
   }
 
+  /** Is there no line, and long enough to say so? @param {number} [now] @param {boolean} [isOnline] */
+  isBroken(now, isOnline) {
+    return ['connecting', 'waiting', 'offline'].includes(this.look(now, isOnline));
+  }
+
   /** Until the next try. @param {number} [now] */
   seconds(now = Date.now()) {
     return Math.max(0, Math.ceil(((this.#connection.retryAt ?? 0) - now) / 1000));

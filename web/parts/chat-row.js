@@ -8,7 +8,7 @@ import { icon } from './icon.js';
 import { picture } from './picture.js';
 
 /** @import { TemplateResult } from 'lit-html' */
-/** @import { Row } from '../core/thread.js' */
+/** @import { Reason, Row } from '../core/thread.js' */
 /** Who is named and how, what a kind of event looks like, on which side it stands. @typedef {{
  *   name?: (row: Row) => string, onRight?: (row: Row) => boolean, showsNames?: boolean,
  *   cards?: Record<string, (row: Row) => TemplateResult | string | typeof nothing>,
@@ -103,8 +103,11 @@ function failure({ m, reason, changing }, now) {
   return html`<span class="meta wrong"><span>${t(changing ? 'log.not_changed' : 'log.failed')}</span>
     <button class="link" type="button" @click=${again}>${t(reason?.code === 'stale' ? 'log.anyway' : 'log.retry')}</button>
     <button class="link" type="button" @click=${away}>${t(changing ? 'log.keep' : 'log.discard')}</button>
-    ${reason?.message ? html`<span>${reason.message}</span>` : nothing}</span>`;
+    ${reason?.message ? html`<span>${why(reason)}</span>` : nothing}</span>`;
 }
+
+/** A refusal that was kept may have been said in another language. @param {Reason} reason */
+const why = ({ code, message }) => (has(`refusal.${code}`) ? t(`refusal.${code}`) : message);
 
 /** @param {Row} row @param {Circumstances} now */
 function delivery(row, now) {

@@ -37,8 +37,7 @@ export class ConnectionLine extends Part {
     if (this.#isGone) return t('line.gone');
     const look = this.#outage.look();
     if (look === 'stopped') return this.#isShutOut ? t('line.no_cookie') : t('line.ended');
-    const isBroken = look === 'waiting' || look === 'connecting' || look === 'offline';
-    this.#told = isBroken ? this.#told || t(look === 'offline' ? 'line.offline' : 'line.lost') : '';
+    this.#told = this.#outage.isBroken() ? this.#told || t(look === 'offline' ? 'line.offline' : 'line.lost') : '';
     return look === 'back' ? t('line.back') : this.#told;
   }
 
