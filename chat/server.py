@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
+from websockets.frames import CloseCode, Frame
 
 ABORT = "aftercare.abort"
 SEND_BUFFER_BYTES = 131_072
@@ -133,6 +133,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.frames = [b"".join(self.frames)]
         super().handle_cont(event)
 
+    def send_receive_event_to_app(self) -> None:
+        """End a text that is not UTF-8 with 1007 as uvicorn does, but without a traceback in the log."""
+        if self.curr_msg_data_type == "text" and not self.close_sent and not is_utf8(b"".join(self.frames)):
+            self.frames = []
+            self.conn.send_close(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
 
 def limit_kernel(transport: BaseTransport) -> None:
     """Let the kernel hold little for a peer, and give up on one that takes nothing for a while."""
@@ -140,3 +149,11 @@ def limit_kernel(transport: BaseTransport) -> None:
     if own is not None and own.family in (socket.AF_INET, socket.AF_INET6):
         own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+
+
+def is_utf8(text: bytes) -> bool:
+    """Whether the bytes are text (RFC 3629: no surrogates)."""
+    try:
+        return text.isascii() or bool(text.decode())
+    except UnicodeDecodeError:
+        return False
