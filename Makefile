@@ -16,7 +16,8 @@ run: $(VENV)/.run web/dist/manifest.json ## Install what is missing and serve th
 	@$(BIN)/aftercare serve --demo
 
 test: $(VENV)/.dev web/dist/manifest.json $(VENV)/.services ## Run the whole suite (installs what the tests need)
-	@$(BIN)/python -m pytest --ignore tests/browser
+	@$(BIN)/python -m pytest --ignore tests/browser --ignore tests/chaos
+	@$(BIN)/python -m pytest tests/chaos/test_checker.py tests/chaos/test_kill.py
 	@$(BIN)/python -m pytest tests/browser
 	@cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent test
 
@@ -33,7 +34,7 @@ bench: $(VENV)/.dev ## Measure; prints tables
 	$(BIN)/python -m benchmarks.messages
 	$(BIN)/python -m benchmarks.connections
 
-chaos: $(VENV)/.dev web/dist/manifest.json ## Kill the server under load again and again (long)
+chaos: $(VENV)/.dev web/dist/manifest.json ## Break everything that can break, under load (long)
 	AFTERCARE_CHAOS_KILLS=40 $(BIN)/python -m pytest tests/chaos
 
 format: $(VENV)/.dev ## Format the Python sources

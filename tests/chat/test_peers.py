@@ -195,7 +195,7 @@ async def test_a_client_that_asks_and_asks_and_reads_no_answer_is_cut(
     house: House, deaf: Deaf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chat.outlet.REPLIES", 300)
-    monkeypatch.setattr("chat.connection.FRAME_BURST", 100_000)
+    monkeypatch.setattr("chat.pace.FRAME_BURST", 100_000)
     amy = await house.guest()
     unknown = msgspec.json.encode({"t": "get", "c": "0" * 26})
     await deaf.enter(amy)
