@@ -14,7 +14,8 @@ from chat import protocol
 from chat.protocol import Close
 from chat.state import KINDS
 
-PAGE = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text()
+PAGE_FOLDER = Path(__file__).parents[2] / "docs"
+PAGE = (PAGE_FOLDER / "protocol.md").read_text()
 CLIENT = re.findall(r"```json client\n(.*?)\n```", PAGE, re.DOTALL)
 POLL = re.findall(r"```json poll\n(.*?)\n```", PAGE, re.DOTALL)
 SEND = re.findall(r"```json send\n(.*?)\n```", PAGE, re.DOTALL)
