@@ -141,12 +141,12 @@ def test_what_is_changed_without_a_network_is_changed_when_it_is_back(site: Site
     expect(shopper.log).to_contain_text(re.compile("Delivered|Read"))
 
     shopper.page.context.set_offline(True)
-    edit(shopper, "Before the tunel", "Before the tunnel")
-    expect(shopper.log).to_contain_text("Before the tunnel")
+    edit(shopper, "Before the tunel", "Before the bridge")
+    expect(shopper.log).to_contain_text("Before the bridge")
     expect(agent.log).to_contain_text("Before the tunel")
     shopper.page.context.set_offline(False)
 
-    expect(agent.log).to_contain_text("Before the tunnel", timeout=40_000)
+    expect(agent.log).to_contain_text("Before the bridge", timeout=40_000)
     expect(agent.log).not_to_contain_text("Before the tunel")
 
 

@@ -101,7 +101,7 @@ def test_what_is_typed_without_a_network_arrives_once_when_it_is_back(site: Site
 
     wanted = ["Before the tunnel", "In the tunnel, one", "In the tunnel, two"]
     for log in (agent.log, shopper.log):
-        expect(log.get_by_text(re.compile("tunnel"))).to_have_text(wanted, timeout=40_000)
+        expect(log.get_by_text(re.compile("tunnel"))).to_have_text(wanted, timeout=90_000)
 
 
 def test_a_supervisor_states_a_purpose_and_reads_the_transcript(site: Site, browse: OpenContext) -> None:
