@@ -239,7 +239,7 @@ async def test_data_put_back_by_hand_are_settled_by_the_next_start(settings: Set
 
 
 async def test_on_postgres_a_step_back_is_settled_too(settings: Settings, postgres_url: str) -> None:
-    scaled = settings.model_copy(update={"database_url": postgres_url})
+    scaled = settings.model_copy(update={"database_url": postgres_url, "keystore_url": postgres_url})
     database = Database(postgres_url)
     database.open()
     migrating.migrate(database)
