@@ -190,7 +190,8 @@ def test_two_tabs_do_not_fight_over_a_draft(site: Site, browse: OpenContext) -> 
     second = Shopper(site, shopper.page.context.new_page(), shopper.page)
     second.page.goto(f"{site.url}/chat")
     second.chat = second.page
-    second.page.evaluate("document.activeElement.blur()")
+    expect(second.composer).to_be_focused()  # the page does that once it has brought back what was kept
+    second.composer.blur()
 
     shopper.composer.press_sequentially("From the first tab")
     expect(second.composer).to_have_value("From the first tab")
