@@ -96,6 +96,8 @@ def test_what_both_sides_write_while_the_server_is_dead_arrives_once_and_in_orde
             expect(log).to_contain_text("Will send when you’re back online")
         with contextlib.suppress(Error):  # there is no page to be had from a dead server
             shopper.page.reload()
+        shopper.page.wait_for_url("chrome-error://**")
+        shopper.page.goto("about:blank")  # the error page reloads by itself, and the agent's words would be stale then
     expect(agent.log.locator(".msg.waiting")).to_have_count(0, timeout=A_WHILE)
     shopper.page.goto(f"{mortal.url}/chat")
 
