@@ -40,6 +40,7 @@ from core.web import csrf
 from support.house import opened
 
 AT_ONCE = 200
+ENTER_AT_ONCE = 50
 IDLE_S = 30.0
 TALK_S, TALK_RATE = 20.0, 10
 PAIRS = 100
@@ -165,7 +166,7 @@ async def served(shoppers: int, agents: int) -> AsyncIterator[tuple[Server, list
 
 async def enter_all(server: Server, tickets: Sequence[Ticket]) -> list[Peer]:
     """Everybody connects, some at the same time, and is let in."""
-    room = asyncio.Semaphore(AT_ONCE)
+    room = asyncio.Semaphore(ENTER_AT_ONCE)
 
     async def enter(ticket: Ticket) -> Peer:
         async with room:

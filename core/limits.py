@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import structlog
 from limits import RateLimitItem, parse_many
-from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from limits.aio.storage import RedisStorage, Storage
 from limits.aio.storage.redis.redispy import RedispyBridge
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
 
 from core.clock import SECOND
+from core.counters import Counters
 from core.refusals import TooMany, Unavailable
 from core.settings import Settings
 
@@ -62,7 +63,7 @@ class Limits:
         """Count in Redis when there is one, else in this process."""
         table = LIMITS | {"shopper.start": Limit(f"{settings.start_rate}/minute", fails_closed=False)}
         if settings.redis_url is None:
-            return cls(MemoryStorage(), table)
+            return cls(Counters(), table)
         redis = RedisStorage(
             f"async+{settings.redis_url}",
             implementation="redispy",
@@ -99,13 +100,11 @@ class Limits:
             await self._strategy.clear(rate, name, key)
 
     async def close(self) -> None:
-        """Let the storage finish what it is doing, and disconnect."""
+        """Disconnect."""
         if isinstance(self._storage, RedisStorage):
             bridge = self._storage.bridge
             assert isinstance(bridge, RedispyBridge)
             await bridge.storage.aclose()
-        if isinstance(self._storage, MemoryStorage) and self._storage.timer is not None:
-            await self._storage.timer
 
     async def _retry_ms(self, rate: RateLimitItem, name: str, key: str) -> int:
         window = await self._strategy.get_window_stats(rate, name, key)

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import time_machine
-from limits.aio.storage import MemoryStorage
 
+from core.counters import SWEEP_AFTER, Counters
 from core.limits import LIMITS, Limit, Limits
 from core.refusals import TooMany, Unavailable
 from core.settings import Settings
@@ -22,7 +22,7 @@ TABLE = {
 
 @pytest_asyncio.fixture
 async def limits() -> AsyncIterator[Limits]:
-    counting = Limits(MemoryStorage(), TABLE)
+    counting = Limits(Counters(), TABLE)
     yield counting
     await counting.close()
 
@@ -117,3 +117,16 @@ async def test_an_operator_may_let_one_network_open_more_chats(tmp_path: Path) -
         await limits.spend("shopper.start", "203.0.113.0/24")
 
     await limits.close()
+
+
+async def test_what_has_run_out_is_forgotten(limits: Limits) -> None:
+    counters = Counters()
+    with time_machine.travel(START, tick=False) as clock:
+        for number in range(SWEEP_AFTER - 1):
+            await counters.acquire_entry(f"guest{number}", 5, 60)
+        clock.shift(61)
+
+        await counters.acquire_entry("anna", 5, 60)
+
+    assert list(counters._tries) == ["anna"]
+    assert list(counters._until) == ["anna"]

@@ -114,18 +114,19 @@ async def test_what_was_being_written_is_acknowledged_before_the_socket_closes(t
     site.start()
     guest, conversation = await enter_as_guest(site.url)
     names = [f"4f9f3a52-5d0f-4f0b-9a37-{number:012d}" for number in range(300)]
-    answered = set()
+    acked: set[str] = set()
 
     async with connected(site, guest, conversation) as socket:
         for name in names:
             await say(socket, t="send", c=conversation, m=name, k="message", b={"text": "Hello"})
-        await until(socket, protocol.Ack)
-        site.send(signal.SIGTERM)
-        with contextlib.suppress(websockets.ConnectionClosed):
-            while True:
-                for frame in protocol.read_server(str(await socket.recv())):
-                    if isinstance(frame, protocol.Ack | Err):
-                        answered.add(str(frame.m))
+        async with asyncio.timeout(PATIENCE_S):
+            with contextlib.suppress(websockets.ConnectionClosed):
+                while True:
+                    frames = protocol.read_server(str(await socket.recv()))
+                    new = {frame.m for frame in frames if isinstance(frame, protocol.Ack)}
+                    if new and not acked:
+                        site.send(signal.SIGTERM)
+                    acked |= new
 
     assert site.ended() == 0
     site.start()
@@ -134,8 +135,7 @@ async def test_what_was_being_written_is_acknowledged_before_the_socket_closes(t
         pong = await until(socket, protocol.Pong)
     site.stop()
     assert isinstance(pong, protocol.Pong)
-    assert answered <= set(names)
-    assert pong.tops[conversation][1] - 2 <= len(answered)  # all that is stored was answered (one was read before)
+    assert 0 < len(acked) == pong.tops[conversation][1] - 1  # the first event is that it was opened
 
 
 def test_a_server_that_nobody_uses_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
