@@ -64,6 +64,20 @@ def make(tx: Transaction, core: Core, rows: Sequence[Conversation]) -> list[Card
     return cards
 
 
+def name_of(tx: Transaction, core: Core, conversation_id: str, ref: str) -> str:
+    """A participant's name; empty when nobody knows it any more."""
+    kind, _, named = ref.partition(":")
+    if kind == "staff":
+        return _name(tx, named)
+    row = tx.session.get(Conversation, conversation_id)
+    if row is None or row.owner != ref or not row.title_sealed:
+        return ""
+    try:
+        return core.vault.open_field(sealing.key_of(core.vault, row), "conversation", row.id, "title", row.title_sealed)
+    except ContentUnavailable:
+        return ""
+
+
 def _card(core: Core, row: Conversation, line: Row[Any] | None, names: dict[str, str], unread: int) -> Card:
     key = sealing.key_of(core.vault, row)
     topic = row.topic_sealed and core.vault.open_field(key, "conversation", row.id, "topic", row.topic_sealed)

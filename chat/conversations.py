@@ -145,6 +145,14 @@ def inbox(tx: Transaction, core: Core, caller: Caller, *, now: int) -> list[Card
     return cards.make(tx, core, mine)
 
 
+def moved_since(tx: Transaction, since_ms: int) -> list[str]:
+    """Conversations of the inbox in which something has happened since a time, the latest first."""
+    is_shown = (CONVERSATION.c.state == "open") | (CONVERSATION.c.closed_ms >= since_ms)
+    newest = CONVERSATION.c.last_event_ms
+    statement = select(CONVERSATION.c.id).where(is_shown, newest >= since_ms).order_by(newest.desc())
+    return list(tx.execute(statement.limit(INBOX_LIMIT)).scalars())
+
+
 def assign(tx: Transaction, core: Core, caller: Caller, conversation_id: str, to: str | None, *, now: int) -> None:
     """Give the conversation to a member of staff, or back to the queue; whoever may no longer see it loses it."""
     row = _for(tx, caller, conversation_id, Operation.ASSIGN, now)

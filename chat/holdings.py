@@ -11,6 +11,7 @@ Boundary. Verbs of one transaction each, repeatable; the caller orders them (cor
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from sqlalchemy import delete, func, select, update
 
@@ -21,6 +22,7 @@ from chat.models import Conversation
 from chat.state import SERVICE_CHAT, TRANSACTION_LINKED, VISITOR_CHAT
 from chat.statements import CONVERSATION, EVENT, MARK, ORDER
 from chat.transcripts import Line
+from core import hub
 from core.database import Transaction
 from core.holdings import Copying, Due, Held, Holding, Part, Record, Ref
 from core.policy import Policy
@@ -43,7 +45,7 @@ def holding(core: Core) -> Holding:
         kinds=(KIND,),
         due=_due,
         of=_of,
-        hide=_hide,
+        hide=partial(_hide, core=core),
         keys=_keys,
         erase=_erase,
         export=lambda copying: _export(copying, core),
@@ -62,9 +64,12 @@ def _of(tx: Transaction, _: Policy, subject: str) -> list[Held]:
     return [Held(Ref(KIND, conversation_id)) for conversation_id in ids]
 
 
-def _hide(tx: Transaction, refs: Sequence[Ref], *, now: int) -> None:
+def _hide(tx: Transaction, refs: Sequence[Ref], *, core: Core, now: int) -> None:
+    """Hidden is also gone from every screen, whichever process it is connected to."""
     still_seen = CONVERSATION.c.id.in_(_ids(refs)) & (CONVERSATION.c.expires_ms > now)
     tx.execute(update(CONVERSATION).where(still_seen).values(expires_ms=now))
+    for conversation_id in _ids(refs):
+        tx.after_commit(partial(core.hub.publish, hub.ACCESS, hub.hint(conversation_id)))
 
 
 def _keys(tx: Transaction, refs: Sequence[Ref]) -> list[int]:

@@ -158,11 +158,11 @@ class Reader:
         marked = [
             states.mark_frame(mark, what, self._audience) for mark in opened.marks for what in ("read", "received")
         ]
-        others = {mark.participant for mark in opened.marks} | {opened.row.owner}
-        others |= self._subscriptions[opened.row.id].room.seen
+        seen = self._subscriptions[opened.row.id].room.seen
+        seen.update({mark.participant for mark in opened.marks}, {opened.row.owner})
         here = [
             self._chat.states.presence_frame(opened.row.id, ref, self._audience)
-            for ref in sorted(others - {self._caller.ref})
+            for ref in sorted(seen - {self._caller.ref})
         ]
         return marked + here
 

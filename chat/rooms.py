@@ -13,13 +13,14 @@ Boundary. Everything here runs on one event loop; the database does its work in 
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from typing import Any, Protocol
 
 import structlog
 from sqlalchemy.exc import DBAPIError
 
 from chat import conversations, log
+from chat.attendance import Attendance
 from chat.audiences import Audience, Event
 from chat.batches import Batches
 from chat.log import Ack, Draft, Prepare, Span, Top
@@ -85,11 +86,14 @@ class Chat:
         self._batches = Batches(core, self._announce)
         self._tasks: set[asyncio.Task[None]] = set()
         self.states = States(self)
+        self._attendance = Attendance(self.presence, core.hub, self.states.show_presence)
+        self._heard_gap = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Chat"]:
         """Listen to the hub and keep the pulse; on leaving, finish what is queued."""
         end = self.core.hub.subscribe(self._hear)
+        self._attendance.open()
         pulse = asyncio.create_task(self._pulse(), name="chat-pulse")
         try:
             yield self
@@ -172,14 +176,13 @@ class Chat:
     def join(self, connection: Connection) -> None:
         """A signed-in socket."""
         self.connections.add(connection)
-        if self.presence.arrive(connection.caller.ref):
-            self.states.show_presence(connection.caller.ref)
+        self._attendance.arrive(connection.caller.ref)
 
     def part(self, connection: Connection) -> None:
         """A socket has ended."""
         if connection in self.connections:
             self.connections.remove(connection)
-            self.presence.leave(connection.caller.ref, asyncio.get_running_loop().time())
+            self._attendance.leave(connection.caller.ref)
 
     # ------------------------------------------------------------ hints
 
@@ -193,22 +196,31 @@ class Chat:
 
     def _hear(self, channel: str, packed: bytes) -> None:
         named, *rest = hub.parts(packed)
-        if channel == hub.SIGN_OUT:
+        if channel == hub.GAP:
+            self._heard_gap.set()
+        elif channel in (hub.HAIL, hub.HERE, hub.AWAY):
+            self._attendance.hear(channel, named, rest)
+        elif channel == hub.SIGN_OUT:
             self._sign_out({named})
-            return
+        else:
+            self._hear_of(channel, named, rest)
+
+    def _hear_of(self, channel: str, named: str, rest: Sequence[str]) -> None:
         if channel in (hub.DESK, hub.ACCESS):
             self.states.deal(named)
         room = self.rooms.get(named)
         if room is not None:
             self._hear_in(room, channel, rest)
 
-    def _hear_in(self, room: Room, channel: str, rest: list[str]) -> None:
+    def _hear_in(self, room: Room, channel: str, rest: Sequence[str]) -> None:
         match channel, rest:
             case hub.LOG, [last_seq]:
                 room.hear(int(last_seq))
             case hub.MARK, [participant]:
+                self.states.meet(room, participant)
                 self.spawn(self.states.show_mark(room, participant))
             case hub.TYPING, [participant]:
+                self.states.meet(room, participant)
                 self.states.show_typing(room, participant)
             case hub.ACCESS, _:
                 room.handovers += 1
@@ -222,41 +234,53 @@ class Chat:
     async def _check_access(self, conversation_ids: Sequence[str]) -> None:
         """Take the conversation from everyone who may no longer have it."""
         rows = await self.core.database.read(conversations.several, conversation_ids, now=clock.now())
+        self._take_from_strangers(conversation_ids, rows)
+
+    def _take_from_strangers(self, conversation_ids: Sequence[str], rows: Mapping[str, Conversation]) -> None:
+        purposes = {id(each): each.purpose_of for each in self.connections}
         for conversation_id in conversation_ids:
             room, row = self.rooms.get(conversation_id), rows.get(conversation_id)
             for watcher in list(room.watchers) if room else ():
-                if row is None or not self._may_read(watcher, row):
+                purpose_of = purposes.get(id(watcher))
+                purpose = purpose_of(conversation_id) if purpose_of else None
+                if row is None or not _may_read(watcher, row, purpose):
                     watcher.lose(conversation_id)
-
-    def _may_read(self, watcher: Watcher, row: Conversation) -> bool:
-        purpose = next((each.purpose_of(row.id) for each in self.connections if each is watcher), None)
-        return permissions.can(watcher.caller, Operation.READ_CONVERSATION, log.resource(row), purpose)
 
     # ------------------------------------------------------------ the pulse
 
     async def _pulse(self) -> None:
-        """Once a second: cut the stalled, settle who left; now and then the beacon and the sign-ins."""
+        """Once a second: the stalled, those who left; now and then, and after a gap, the beacon and the sign-ins."""
         loop = asyncio.get_running_loop()
-        beacon_at = check_at = loop.time()
+        beaconed = checked = loop.time() - SIGN_IN_CHECK_S
+        spread = 1.0
         while True:
-            await asyncio.sleep(PULSE_S)
+            missed = await self._missed_hints_within(PULSE_S)
             now = loop.time()
             self._cut_stalled(now)
-            for ref in self.presence.settle(now):
-                self.states.show_presence(ref)
+            self._attendance.pulse()
             try:
-                if now >= beacon_at:
-                    beacon_at = now + self._until_beacon()
+                if missed or now - beaconed >= self._until_beacon() * spread:
+                    beaconed, spread = now, random.uniform(0.8, 1.2)  # noqa: S311  (keeps processes out of step)
                     await self.beacon()
-                if now >= check_at:
-                    check_at = now + SIGN_IN_CHECK_S
+                if missed or now - checked >= SIGN_IN_CHECK_S:
+                    checked = now
                     await self._check_sign_ins()
             except (Refusal, DBAPIError):
                 logger.warning("pulse_failed")
+                beaconed = checked = now - SIGN_IN_CHECK_S
+
+    async def _missed_hints_within(self, seconds: float) -> bool:
+        """Wait for a pulse, or less when hints were lost: then the others are asked anew who is where."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._heard_gap.wait(), seconds)
+        missed = self._heard_gap.is_set()
+        self._heard_gap.clear()
+        if missed:
+            self._attendance.open()
+        return missed
 
     def _until_beacon(self) -> float:
-        pause = BEACON_S if self.core.hub.healthy else BEACON_UNWELL_S
-        return pause * random.uniform(0.8, 1.2)  # noqa: S311  (keeps processes from asking in step)
+        return BEACON_S if self.core.hub.healthy else BEACON_UNWELL_S
 
     def _cut_stalled(self, now: float) -> None:
         for connection in list(self.connections):
@@ -264,7 +288,7 @@ class Chat:
                 connection.abort()
 
     async def beacon(self) -> None:
-        """Compare every room with the database; take the rooms whose conversation has ended from their watchers."""
+        """Compare every room with the database: how far its log goes, and who may still be in it."""
         watched = list(self.rooms)
         for start in range(0, len(watched), CHUNK):
             chunk = watched[start : start + CHUNK]
@@ -272,9 +296,9 @@ class Chat:
             for conversation_id in chunk:
                 if (room := self.rooms.get(conversation_id)) and (row := rows.get(conversation_id)):
                     room.hear(row.last_seq)
-            ended = [conversation_id for conversation_id in chunk if conversation_id not in rows]
-            if ended:
-                await self._check_access(ended)
+            self._take_from_strangers(chunk, rows)
+        if not self.core.hub.healthy:
+            await self.states.deal_lately()
 
     async def _check_sign_ins(self) -> None:
         open_ = {each.caller.sign_in for each in self.connections if each.caller.sign_in}
@@ -290,6 +314,10 @@ class Chat:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
             logger.warning("task_failed", kind=type(error).__name__)
+
+
+def _may_read(watcher: Watcher, row: Conversation, purpose: Purpose | None) -> bool:
+    return permissions.can(watcher.caller, Operation.READ_CONVERSATION, log.resource(row), purpose)
 
 
 def _ended(tx: Transaction, sign_ins: Sequence[str], *, now: int) -> set[str]:

@@ -19,6 +19,7 @@ from core.identity.permissions import Operation
 from core.services import Core
 
 CARDS_AT_ONCE = 200
+LATELY = 2 * clock.MINUTE  # longer than the longest pause between two beacons, and than clocks are apart
 
 
 class Desk(Watcher, Protocol):
@@ -64,6 +65,13 @@ class States:
             self._is_dealing = True
             self._chat.spawn(self._deal())
 
+    async def deal_lately(self) -> None:
+        """Deal what has moved while hints may have been lost: no room watches a card."""
+        if any(connection.has_inbox for connection in self._chat.connections):
+            since = clock.now() - LATELY
+            for conversation_id in await self._chat.core.database.read(conversations.moved_since, since):
+                self.deal(conversation_id)
+
     async def _deal(self) -> None:
         try:
             while self._undealt:
@@ -97,25 +105,47 @@ class States:
 
     def show_typing(self, room: Room, participant: str) -> None:
         """A participant is writing; they themselves need not be told."""
-        name = next((each.caller.name for each in self._chat.connections if each.caller.ref == participant), "")
-        frames = {
-            audience: protocol.write(protocol.TypingNow(room.id, audiences.who(participant, name, audience)))
-            for audience in Audience
-        }
-        room.show(("typing", room.id, participant), frames, but=participant)
+        name = next((each.caller.name for each in self._chat.connections if each.caller.ref == participant), None)
+        if name is not None:
+            _show_typing(room, participant, name)
+        elif room.watchers:
+            self._chat.spawn(self._show_typing_elsewhere(room, participant))
+
+    async def _show_typing_elsewhere(self, room: Room, participant: str) -> None:
+        """Whoever is connected to another process has no name here yet; a hint carries none."""
+        name = await self._chat.core.database.read(cards.name_of, self._chat.core, room.id, participant)
+        _show_typing(room, participant, name)
+
+    def meet(self, room: Room, ref: str) -> None:
+        """Somebody takes part; when they are new to this room, those who are in it see that they are here."""
+        if ref not in room.seen:
+            room.seen.add(ref)
+            if self._chat.presence.is_here(ref):
+                self._show_presence_in(room, ref)
 
     def show_presence(self, ref: str) -> None:
         """Somebody has come or gone."""
         for room in self._chat.rooms.values():
             if ref in room.seen:
-                frames = {audience: self.presence_frame(room.id, ref, audience) for audience in Audience}
-                room.show(("presence", room.id, ref), frames, but=ref)
+                self._show_presence_in(room, ref)
+
+    def _show_presence_in(self, room: Room, ref: str) -> None:
+        frames = {audience: self.presence_frame(room.id, ref, audience) for audience in Audience}
+        room.show(("presence", room.id, ref), frames, but=ref)
 
     def presence_frame(self, conversation_id: str, ref: str, audience: Audience) -> str:
         """Whether somebody is here, for one side."""
         who = audiences.who(ref, "", audience)
         here = {"ref": who.ref, "kind": who.kind, "online": self._chat.presence.is_here(ref)}
         return protocol.write(protocol.State(conversation_id, "presence", clock.now(), here))
+
+
+def _show_typing(room: Room, participant: str, name: str) -> None:
+    frames = {
+        audience: protocol.write(protocol.TypingNow(room.id, audiences.who(participant, name, audience)))
+        for audience in Audience
+    }
+    room.show(("typing", room.id, participant), frames, but=participant)
 
 
 def mark_frame(mark: ReadMark, what: str, audience: Audience) -> str:

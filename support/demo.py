@@ -24,7 +24,7 @@ from msgspec import Struct
 from chat import conversations, log
 from chat.conversations import Fresh
 from chat.log import Draft
-from core import ids
+from core import ids, turns
 from core.clock import DAY, MINUTE
 from core.database import Transaction
 from core.identity import Caller, Role, agreement, people, staff
@@ -106,11 +106,12 @@ class StaffCredentials:
 async def load(core: Core, *, now: int) -> None:
     """Make the demo shop, as far as it is not there yet. Raises: NotAllowed in production."""
     _refuse_production(core)
-    for colleague in _colleagues():
-        await _employ(core, colleague, now=now)
-    await _sell(core, now=now)
-    for talk in _talks():
-        await _hold(core, talk, now=now)
+    async with turns.taken_in_turn(core.database, "demo"):  # servers that start together would each make their own
+        for colleague in _colleagues():
+            await _employ(core, colleague, now=now)
+        await _sell(core, now=now)
+        for talk in _talks():
+            await _hold(core, talk, now=now)
 
 
 def staff_credentials(core: Core, *, now: int) -> list[StaffCredentials]:

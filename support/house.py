@@ -11,8 +11,9 @@ from core import policy
 from core.database import Database
 from core.holdings import Holding, check
 from core.holdings_of_core import IMPERSONAL
-from core.hub import LocalHub
+from core.hub import Hub, LocalHub, over_postgres, over_redis
 from core.limits import Limits
+from core.refusals import Unavailable
 from core.services import Core
 from core.settings import Settings
 from core.vault.keystore import Vault
@@ -35,6 +36,7 @@ class House:
 @contextlib.asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[House]:
     """Open everything for this process; refuses with a sentence that says what to do."""
+    refuse_what_cannot_be_shared(settings)
     rules = policy.load(settings.policy, controller=settings.controller_name, contact=settings.contact_email)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     database = Database(settings.database_url)
@@ -44,15 +46,40 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
             migrate(database)
         check_schema(database)
         vault = Vault.open(settings)
+        hub = carrier(settings)
         try:
-            limits = Limits.open(settings)
-            core = Core(settings, database, vault, rules, LocalHub(), limits)
-            media = Media(core, LocalBlobs.open(settings))
-            kept = holdings.every(core, media)
-            check(kept, SQLModel.metadata, IMPERSONAL, rules)
-            yield House(core, media, Chat(core, media), kept)
-            await limits.close()
+            async with hub.running(), vault.shared_over(hub):
+                limits = Limits.open(settings)
+                core = Core(settings, database, vault, rules, hub, limits)
+                media = Media(core, LocalBlobs.open(settings))
+                kept = holdings.every(core, media)
+                check(kept, SQLModel.metadata, IMPERSONAL, rules)
+                yield House(core, media, Chat(core, media), kept)
+                await limits.close()
         finally:
             vault.close()
     finally:
         database.close()
+
+
+def carrier(settings: Settings) -> Hub:
+    """What carries hints between the processes of these settings."""
+    if settings.redis_url is not None:
+        return over_redis(settings.redis_url)
+    return LocalHub() if settings.is_embedded else over_postgres(settings.database_url)
+
+
+def refuse_what_cannot_be_shared(settings: Settings) -> None:
+    """Several processes need everything they share to be shareable. Raises: Unavailable."""
+    if settings.is_embedded and settings.redis_url is not None:
+        raise Unavailable(
+            "sqlite_is_one_process",
+            "AFTERCARE_REDIS_URL joins several processes, and SQLite can have only one. Set AFTERCARE_DATABASE_URL to "
+            "PostgreSQL, or leave Redis out.",
+        )
+    if not settings.is_embedded and settings.keystore_url.startswith("sqlite"):
+        raise Unavailable(
+            "keystore_is_one_process",
+            "With PostgreSQL the servers and the worker are processes of their own, and a keystore on SQLite can have "
+            "only one. Set AFTERCARE_KEYSTORE_URL to PostgreSQL as well.",
+        )

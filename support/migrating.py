@@ -7,6 +7,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from core import turns
 from core.database import Database
 from core.refusals import Unavailable
 from core.settings import ROOT
@@ -14,13 +15,14 @@ from core.settings import ROOT
 
 def migrate(database: Database) -> str | None:
     """Bring the schema to this program's revision; return the revision it came from."""
-    before = _current(database)
-    if before != newest():
-        _refuse_a_newer_one(before)
-        config = _config()
-        with database.engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+    with turns.taken(database, "schema"):
+        before = _current(database)
+        if before != newest():
+            _refuse_a_newer_one(before)
+            config = _config()
+            with database.engine.connect() as connection:
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
     return before
 
 

@@ -21,6 +21,10 @@ class Browserless:
     def close(self) -> None:
         self._client.close()
 
+    def move_to(self, url: str) -> None:
+        """Go on at another process of the same site."""
+        self._client.base_url = url
+
     def send(self, method: str, path: str, **how: Any) -> httpx.Response:  # Any: httpx's own keywords
         headers = {"Cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
         if self._csrf:

@@ -1,14 +1,9 @@
 """What every test may ask for: real databases, real inputs."""
 
 import os
-import shutil
-import socket
-import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
 import pytest_asyncio
 from sqlmodel import SQLModel
@@ -24,11 +19,13 @@ from core.vault.keystore import Vault
 from media.blobs import LocalBlobs
 from media.uploads import Media
 from support import tables
+from tests.services import PostgresServer, RedisServer, free_port
+
+__all__ = ["free_port"]
 
 assert tables.ALL, "every table of the house is made in every test's database"
 
 ROOT = Path(__file__).resolve().parent.parent
-POSTGRES_BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
 
 
 @pytest.fixture(scope="session")
@@ -39,47 +36,30 @@ def shared_data() -> Path:
     return folder
 
 
-def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """The URL of a throw-away PostgreSQL cluster of our own, without a database name."""
-    assert POSTGRES_BINARIES, "PostgreSQL is missing: apt-get install postgresql"
-    binaries = POSTGRES_BINARIES[-1]
-    folder = Path(tempfile.mkdtemp(prefix="aftercare-postgres-"))
-    port = free_port()
-    as_user: list[str] = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(folder, "postgres", "postgres")
-        as_user = ["runuser", "-u", "postgres", "--"]
-    cluster = folder / "cluster"
-    log = folder / "log"
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"
-
-    def run(program: str, *words: str | Path) -> None:
-        subprocess.run([*as_user, binaries / program, "-D", cluster, *words], check=True, capture_output=True, cwd="/")
-
-    run("initdb", "-U", "aftercare", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync")
-    run("pg_ctl", "-o", options, "-l", log, "-w", "start")
-    yield f"postgresql://aftercare@127.0.0.1:{port}"
-    run("pg_ctl", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL for everybody: who breaks it must mend it, or better start one of their own."""
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.close()
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str) -> Iterator[str]:
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     """The URL of an empty PostgreSQL database of this test's own."""
-    name = f"test_{os.urandom(6).hex()}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    yield f"{postgres_server}/{name}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    url = postgres.create()
+    yield url
+    postgres.drop(url)
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    """A Redis of this test's own, to kill, freeze and start again."""
+    server = RedisServer()
+    server.start()
+    yield server
+    server.close()
 
 
 @pytest.fixture

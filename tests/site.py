@@ -11,10 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.conftest import ROOT, free_port
+from core.settings import ROOT, Settings
 from tests.nursery import Born, Nursery
+from tests.services import free_port
 
-START_SECONDS = 60
+START_SECONDS = 120
 GREETED = "Stop with Ctrl+C."
 
 
@@ -32,20 +33,40 @@ class Way:
 class Site:
     """A server that can be started, killed, stopped and started again on the same data."""
 
-    def __init__(self, folder: Path, way: Way = Way(), /, *, demo: bool = True, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        way: Way = Way(),
+        /,
+        *,
+        demo: bool = True,
+        name: str = "server",
+        patches: str = "",
+        **settings: str,
+    ) -> None:
         self.data = folder / "var"
-        self.log = folder / "server.log"
+        self.log = folder / f"{name}.log"
         self.port = free_port()
         self.url = f"http://localhost:{self.port}"
+        self.origin = settings.get("public_url", self.url)
+        self.chosen = Settings(
+            data=self.data,
+            port=self.port,
+            public_url=self.origin,
+            database_url=settings.get("database_url", ""),
+            keystore_url=settings.get("keystore_url", ""),
+            redis_url=settings.get("redis_url"),
+        )
         self._starts = 0
         self._way = way
-        self._module = "tests.chaos.patched" if way.patches else "support.cli"
+        self._module = "tests.chaos.patched" if way.patches else "tests.patched" if patches else "support.cli"
         self._words = [*way.patches, "serve", *(["--demo"] if demo else [])]
-        self._environment = {
+        self.environment = {
             **os.environ,
             "PORT": str(self.port),
             "AFTERCARE_DATA": str(self.data),
             "PYTHONUNBUFFERED": "1",
+            "PATCHES": patches,
             **{f"AFTERCARE_{name.upper()}": value for name, value in settings.items()},
             **way.environment,
         }
@@ -55,18 +76,33 @@ class Site:
         """Start and wait until it is ready; fails with the log when it does not get there."""
         greeted = self._greetings() + 1
         self._starts += 1
-        self._process = self._begin(self._environment | {"AFTERCARE_CHAOS_START": str(self._starts)})
+        self._process = self._begin(self.environment | {"AFTERCARE_CHAOS_START": str(self._starts)})
+        self.wait_until_ready(greeted)
+
+    def wait_until_ready(self, greetings: int = 1) -> None:
+        """Wait until it answers and has greeted so often."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            assert self._process.poll() is None, f"the server ended:\n{self.output()}"
+            assert self._process is None or self._process.poll() is None, f"the server ended:\n{self.output()}"
             try:
                 with urllib.request.urlopen(f"{self.url}/readyz", timeout=2) as answer:
-                    if answer.status == 200 and self._greetings() >= greeted:
+                    if answer.status == 200 and self._greetings() >= greetings:
                         return
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 pass
-            self._process_wait(0.1)
+            self.lives_for(0.1)
         raise AssertionError(f"the server was not ready after {START_SECONDS} s:\n{self.output()}")
+
+    def lives_for(self, seconds: float) -> bool:
+        """Wait for its end at most so long; says whether it is still there."""
+        if self._process is None:
+            time.sleep(seconds)
+            return True
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return True
+        return False
 
     def _begin(self, environment: Mapping[str, str]) -> "subprocess.Popen[bytes] | Born":
         if self._way.nursery is not None:
@@ -99,13 +135,32 @@ class Site:
         """Ask it to stop and wait until it has."""
         self._end(signal.SIGTERM)
 
+    def freeze(self) -> None:
+        """Stop it in the middle of whatever it does; its connections stay open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def send(self, sign: signal.Signals) -> None:
+        """Send a signal and go on."""
+        os.kill(self.pid, sign)
+
+    def ended(self) -> int:
+        """Wait until it has ended by itself; returns its exit code."""
+        assert self._process is not None, "the site is not running"
+        code = self._process.wait(40)
+        self._process = None
+        return code
+
     def run(self, *words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run an `aftercare` command against this site's data."""
         command = [sys.executable, "-m", "support.cli", *words]
         return subprocess.run(
             command,
             cwd=ROOT,
-            env=self._environment,
+            env=self.environment,
             capture_output=True,
             text=True,
             input=stdin,
@@ -140,9 +195,6 @@ class Site:
             self._process.wait(30)
             self._process = None
 
-    def _process_wait(self, seconds: float) -> None:
-        assert self._process is not None
-        try:
-            self._process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            return
+    def _signal(self, sign: signal.Signals) -> None:
+        assert self._process is not None, "the site is not running"
+        self._process.send_signal(sign)

@@ -77,7 +77,10 @@ class Held:
 
     def evict_all(self) -> None:
         """Let every key go."""
-        self.evict(list(self._entries))
+        with self._lock:
+            self._evictions += 1
+            for dek_id in list(self._entries):
+                self._drop(dek_id)
 
     def take_uses(self) -> dict[int, int]:
         """The counts of the keys that have left since the last call, to be written down."""

@@ -13,10 +13,11 @@ Keys stay in memory for five minutes; Python cannot wipe them, so core dumps mus
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Final, Self
 
-from core import clock
+from core import clock, hub
 from core.database import KEYSTORE, Database
 from core.settings import Settings
 from core.vault import envelope, rows, signing
@@ -29,6 +30,7 @@ __all__ = ["Vault"]
 
 HELD_KEYS: Final = 4_096
 HELD_SECONDS: Final = 300.0
+KEYS_IN_A_HINT: Final = 100
 
 
 class Vault:
@@ -44,6 +46,7 @@ class Vault:
         self._named: Final = opened.named
         self._signers: Final = opened.signers
         self._held: Final = Held(HELD_KEYS, HELD_SECONDS, monotonic)
+        self._hub: hub.Hub | None = None
 
     @classmethod
     def open(cls, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic) -> Self:
@@ -62,6 +65,17 @@ class Vault:
         own = {key.id: key.uses for key in self._named.values() if key.uses > key.noted_uses}
         self._database.write_now(rows.note_uses, self._held.take_uses() | own)
         self._database.close()
+
+    @asynccontextmanager
+    async def shared_over(self, carrier: hub.Hub) -> AsyncIterator[None]:
+        """While the block runs, tell the other processes which keys they must let go, and let go what they tell."""
+        end = carrier.subscribe(self._hear)
+        self._hub = carrier
+        try:
+            yield
+        finally:
+            self._hub = None
+            end()
 
     async def create(self, scope: str, owner: str) -> DataKey:
         """A new data key, committed before this returns. Raises: KeyUnavailable, Unavailable."""
@@ -87,7 +101,7 @@ class Vault:
     async def reassign(self, dek_id: int, *, scope: str, owner: str, new_owner: str) -> None:
         """Bind a key to a new owner; repeating it is harmless. Raises: KeyGone, WrapMismatch, KeyUnavailable."""
         await self._database.write(rows.reassign, self._epochs, dek_id, scope=scope, owner=owner, new_owner=new_owner)
-        self._held.evict([dek_id])
+        self._let_go([dek_id])
 
     async def destroy(self, dek_ids: Sequence[int], *, reason: str) -> int:
         """Delete data keys for ever, leaving tombstones; return how many there were. `reason` is a code, not a text.
@@ -95,7 +109,7 @@ class Vault:
         When this returns no byte of them is left in the keystore's file.
         """
         destroyed = await self._database.write(rows.destroy, dek_ids, reason, now=clock.now())
-        self._held.evict(dek_ids)
+        self._let_go(dek_ids)
         if destroyed:
             await self._database.scrub()
         return destroyed
@@ -103,6 +117,19 @@ class Vault:
     def evict(self, dek_ids: Sequence[int]) -> None:
         """Let keys go that another process has destroyed or reassigned."""
         self._held.evict(dek_ids)
+
+    def _let_go(self, dek_ids: Sequence[int]) -> None:
+        """Here at once; everywhere else when the hint arrives, or after five minutes when every hint is lost."""
+        self._held.evict(dek_ids)
+        if self._hub is not None:
+            for start in range(0, len(dek_ids), KEYS_IN_A_HINT):
+                self._hub.publish(hub.KEYS, hub.hint(*dek_ids[start : start + KEYS_IN_A_HINT]))
+
+    def _hear(self, channel: str, packed: bytes) -> None:
+        if channel == hub.KEYS:
+            self.evict([int(part) for part in hub.parts(packed)])
+        elif channel == hub.GAP:  # whatever was destroyed meanwhile, we were not told
+            self._held.evict_all()
 
     async def tombstones(self, *, since_ms: int = 0) -> list[rows.Tombstone]:
         """Every destruction from a time on, oldest first: what a restored back-up must have replayed."""

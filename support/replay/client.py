@@ -178,7 +178,7 @@ class Client:
         try:
             async with connect(
                 next(self._doors).replace("http", "ws", 1) + "/chat/socket",
-                origin=Origin(self._url),
+                origin=Origin(self.admission.origin or self._url),
                 subprotocols=[Subprotocol(protocol.SUBPROTOCOL)],
                 additional_headers={"Cookie": cookie_header(self.admission.cookies)},
                 compression=None,

@@ -11,7 +11,7 @@ from core.report import Collected, Report
 from core.settings import Settings
 from support import control, demo
 from support.control import Arguments
-from support.house import House
+from support.house import House, opened
 from support.replay import scripts
 from support.replay.checker import RULES
 from support.replay.doors import Admission, Credentials, enter_as_staff
@@ -56,11 +56,15 @@ async def tell_staff(house: House, report: Report, _arguments: Arguments) -> int
     return CLEAN
 
 
-async def staff_of(data: Path) -> list[Credentials]:
-    """The demo agents of the server that has this data folder open; nobody when there is none."""
+async def staff_of(settings: Settings) -> list[Credentials]:
+    """The demo agents of the shop on this machine; nobody when there is none."""
     told = Collected()
     try:
-        await control.ask(control.socket_path(data), TELL_STAFF, {}, told)
+        if settings.is_embedded:
+            await control.ask(control.socket_path(settings.data), TELL_STAFF, {}, told)
+        else:
+            async with opened(settings) as house:
+                await tell_staff(house, told, {})
     except (OSError, Refusal):
         return []
     rows = [row for _, rows in told.tables for row in rows]
@@ -70,7 +74,7 @@ async def staff_of(data: Path) -> list[Credentials]:
 async def _staff_here(url: str) -> list[Credentials]:
     """Passwords go to the server that they are for and to no other."""
     settings = Settings()
-    return await staff_of(settings.data) if url == settings.origin else []
+    return await staff_of(settings) if url == settings.origin else []
 
 
 async def _admitted(url: str, staff: Sequence[Credentials], report: Report) -> list[Admission]:

@@ -20,12 +20,16 @@ _BOOT = re.compile(r'<script[^>]*id="boot"[^>]*>(.*?)</script>', re.DOTALL)
 
 @dataclass(frozen=True)
 class Admission:
-    """Proof of being let in: the cookies, the token against forgery, and the name in the log."""
+    """Proof of being let in: the cookies, the token against forgery, and the name in the log.
+
+    `origin` is the public address of servers that are reached at other ones, each process directly.
+    """
 
     side: Literal["shopper", "staff"]
     cookies: Mapping[str, str]
     csrf: str
     ref: str
+    origin: str | None = None
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chat.protocol import Ev
 from support.replay import checker
@@ -31,7 +31,8 @@ Trouble = Callable[[], Awaitable[None]]
 class Crowd:
     """Who takes part: each guest in her conversation, and one agent for each, in turn, if there are any.
 
-    `doors` are where the clients reach the server, when that is not its public address.
+    `doors` are where the clients reach the servers, when that is not `url`; they begin at different ones. `origin` is
+    the public address of servers that are reached one by one.
     """
 
     url: str
@@ -39,6 +40,7 @@ class Crowd:
     texts: Sequence[str]
     seed: int
     doors: Sequence[str] = ()
+    origin: str | None = None
     patience_s: float = PATIENCE_S
     guests: list[tuple[Admission, str]] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
@@ -56,7 +58,9 @@ class Crowd:
 
     async def gather(self, size: int) -> None:
         """Let everybody in and give every conversation its agent."""
-        self.guests = [await enter_as_guest(self.url, number=number) for number in range(size)]
+        for number in range(size):
+            guest, conversation = await enter_as_guest(self.url, number=number)
+            self.guests.append((replace(guest, origin=self.origin), conversation))
         for number, (_, conversation) in enumerate(self.guests):
             if agent := self._agent(number):
                 await take(self.url, agent, conversation)
@@ -64,8 +68,9 @@ class Crowd:
     async def talk(self, trouble: Trouble, strikes: Sequence[int]) -> None:
         """Everybody talks; after each of these numbers of acknowledged messages the trouble strikes once."""
         async with AsyncExitStack() as stack:
-            agents = [await stack.enter_async_context(self._client(each)) for each in self.agents]
-            shoppers = [await stack.enter_async_context(self._client(each)) for each, _ in self.guests]
+            people = [*self.agents, *(guest for guest, _ in self.guests)]
+            joined = [await stack.enter_async_context(self._client(each, at)) for at, each in enumerate(people)]
+            agents, shoppers = joined[: len(self.agents)], joined[len(self.agents) :]
             self.clients = [*agents, *shoppers]
             self.journals = [client.journal for client in self.clients]
             try:
@@ -88,8 +93,9 @@ class Crowd:
         self.violations += checker.check(self.journals, self.logs)
         return summed_up(self.journals, self.logs, self.violations, test=test, seed=self.seed)
 
-    def _client(self, admission: Admission) -> Client:
-        return Client(self.url, admission, self.doors)
+    def _client(self, admission: Admission, number: int) -> Client:
+        first = number % max(1, len(self.doors))
+        return Client(self.url, admission, [*self.doors[first:], *self.doors[:first]])
 
     def _agent(self, number: int) -> Admission | None:
         return self.agents[number % len(self.agents)] if self.agents else None

@@ -1,10 +1,7 @@
 """Limits: how often, for whom, and what happens when nobody can count."""
 
-import asyncio
-import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -14,7 +11,7 @@ from limits.aio.storage import MemoryStorage
 from core.limits import LIMITS, Limit, Limits
 from core.refusals import TooMany, Unavailable
 from core.settings import Settings
-from tests.conftest import free_port
+from tests.services import RedisServer
 
 START = "2026-11-20T10:00:00Z"
 TABLE = {
@@ -28,21 +25,6 @@ async def limits() -> AsyncIterator[Limits]:
     counting = Limits(MemoryStorage(), TABLE)
     yield counting
     await counting.close()
-
-
-@pytest.fixture
-def redis_server(tmp_path: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
-    port = free_port()
-    command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(tmp_path), "--bind", "127.0.0.1"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE)
-    assert server.stdout is not None
-    for line in server.stdout:
-        if b"Ready to accept connections" in line:
-            break
-    yield f"redis://127.0.0.1:{port}", server
-    server.kill()
-    server.wait()
-    server.stdout.close()
 
 
 async def test_one_try_too_many_is_told_when_to_come_back(limits: Limits) -> None:
@@ -93,8 +75,8 @@ async def test_forgetting_starts_afresh(limits: Limits) -> None:
     await limits.spend("strict", "anna")
 
 
-async def test_redis_counts_for_every_process(redis_server: tuple[str, Any], tmp_path: Path) -> None:
-    settings = Settings(data=tmp_path, redis_url=redis_server[0])
+async def test_redis_counts_for_every_process(redis_server: RedisServer, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path, redis_url=redis_server.url)
     one, other = Limits.open(settings), Limits.open(settings)
     for _ in range(20):
         await one.spend("codes.network", "203.0.113.0/24")
@@ -107,12 +89,10 @@ async def test_redis_counts_for_every_process(redis_server: tuple[str, Any], tmp
 
 
 async def test_without_redis_a_strict_limit_refuses_and_a_kind_one_lets_pass(
-    redis_server: tuple[str, "subprocess.Popen[bytes]"], tmp_path: Path
+    redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    url, server = redis_server
-    limits = Limits.open(Settings(data=tmp_path, redis_url=url))
-    server.kill()
-    await asyncio.to_thread(server.wait)
+    limits = Limits.open(Settings(data=tmp_path, redis_url=redis_server.url))
+    redis_server.kill()
 
     await limits.spend("socket.open", "203.0.113.0/24")
     with pytest.raises(Unavailable):

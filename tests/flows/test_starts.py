@@ -64,6 +64,17 @@ def test_a_second_server_on_the_same_data_is_refused(tmp_path: Path) -> None:
     assert "Another Aftercare process" in said
 
 
+def test_several_processes_on_sqlite_are_refused(tmp_path: Path) -> None:
+    joined = Site(tmp_path, redis_url="redis://127.0.0.1:1")
+    half = Site(tmp_path, database_url="postgresql://nobody@127.0.0.1:1/none")
+
+    said = refused(joined), refused(half)
+
+    assert "SQLite can have only one" in said[0]
+    assert "AFTERCARE_KEYSTORE_URL" in said[1]
+    assert not (joined.data / "data.db").exists()
+
+
 def test_commands_work_beside_a_server_and_without_one(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.start()

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from core import hub
 from core.database import KEYSTORE, Database, Transaction
+from core.hub import LocalHub
 from core.settings import Settings
 from core.vault import ContentUnavailable, KeyGone, KeySpent, Kind, Vault, WrapMismatch, envelope, opening, rows
 from core.vault.held import Held
@@ -377,6 +379,42 @@ def test_vaults_that_start_together_on_one_server_agree(settings: Settings, post
         vault.close()
 
     assert len(prints) == len(opening.NAMES)
+
+
+async def test_a_key_destroyed_or_reassigned_in_one_process_is_gone_from_the_memory_of_the_others(
+    settings: Settings, postgres_url: str
+) -> None:
+    shared = settings.model_copy(update={"keystore_url": postgres_url})
+    one, other, carrier = Vault.open(shared), Vault.open(shared), LocalHub()
+    keys = await one.create_many([(SCOPE, OWNER)] * 250)
+    async with one.shared_over(carrier), other.shared_over(carrier):
+        for key in keys:
+            other.key(key.id, scope=SCOPE, owner=OWNER)
+
+        await one.reassign(keys[0].id, scope=SCOPE, owner=OWNER, new_owner="person:somebody")
+        await one.destroy([key.id for key in keys[1:]], reason="erased")
+        answers = [refusal(other, key) for key in keys]
+
+    one.close()
+    other.close()
+    assert isinstance(answers[0], WrapMismatch)
+    assert all(isinstance(answer, KeyGone) for answer in answers[1:])
+
+
+async def test_after_a_gap_in_the_hints_no_key_is_taken_from_memory(settings: Settings, postgres_url: str) -> None:
+    shared = settings.model_copy(update={"keystore_url": postgres_url})
+    one, other, carrier = Vault.open(shared), Vault.open(shared), LocalHub()
+    key = await one.create(SCOPE, OWNER)
+    async with other.shared_over(carrier):
+        other.key(key.id, scope=SCOPE, owner=OWNER)
+        await one.destroy([key.id], reason="erased")
+
+        carrier.publish(hub.GAP, b"")
+        answer = refusal(other, key)
+
+    one.close()
+    other.close()
+    assert isinstance(answer, KeyGone)
 
 
 def test_the_tables_are_made_once(settings: Settings) -> None:

@@ -1,0 +1,1 @@
+"""The hub: hints within a process, between processes, and over wires that break."""
