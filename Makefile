@@ -34,8 +34,9 @@ bench: $(VENV)/.dev ## Measure; prints tables
 	$(BIN)/python -m benchmarks.messages
 	$(BIN)/python -m benchmarks.connections
 
-chaos: $(VENV)/.dev web/dist/manifest.json ## Break everything that can break, under load (long)
-	AFTERCARE_CHAOS_KILLS=40 $(BIN)/python -m pytest tests/chaos
+LENGTH ?= 10
+chaos: $(VENV)/.dev web/dist/manifest.json $(VENV)/.services ## Break everything that can break, at length (LENGTH=10), and write it down
+	$(BIN)/python -m tests.chaos.report $(LENGTH)
 
 format: $(VENV)/.dev ## Format the Python sources
 	$(BIN)/ruff check --fix-only -q .

@@ -130,7 +130,14 @@ class Connection:
 
     def begin(self, subs: dict[str, Cursor]) -> None:
         """Pick up where the client stood, then say how far each log goes."""
-        self._run(None, self._begin(subs))
+        self._run(None, self._begin_or_end(subs))
+
+    async def _begin_or_end(self, subs: dict[str, Cursor]) -> None:
+        """With the database away the socket ends: one that stayed open would hold a client that hears nothing."""
+        try:
+            await self._begin(subs)
+        except (OutcomeUnknown, DBAPIError):
+            self.close(Close.INTERNAL)
 
     async def _begin(self, subs: dict[str, Cursor]) -> None:
         if self._wants_inbox:

@@ -12,7 +12,7 @@ from core.settings import ROOT
 from support.replay.doors import Admission, enter_as_guest
 from tests.agents import signed_in
 from tests.services import PostgresServer, RedisServer, free_port
-from tests.site import Site
+from tests.site import Site, Way
 
 
 class Worker:
@@ -67,7 +67,17 @@ class Worker:
 class Cluster:
     """Servers that share everything they may share, at one public address; `webs[0]` is where it points."""
 
-    def __init__(self, folder: Path, *, webs: int = 2, redis: RedisServer | None = None, **settings: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        way: Way | None = None,
+        /,
+        *,
+        webs: int = 2,
+        redis: RedisServer | None = None,
+        **settings: str,
+    ) -> None:
+        self._way = way or Way()
         self.postgres = PostgresServer()
         self.redis = redis
         self._size = webs
@@ -87,7 +97,9 @@ class Cluster:
             **({"redis_url": self.redis.url} if self.redis else {}),
             **self._settings,
         }
-        self.webs = [Site(self._folder, demo=True, name=f"web{number}", **shared) for number in range(self._size)]
+        self.webs = [
+            Site(self._folder, self._way, demo=True, name=f"web{number}", **shared) for number in range(self._size)
+        ]
         environment = {f"AFTERCARE_{name.upper()}": value for name, value in shared.items()}
         self.worker = Worker(
             self._folder / "worker.log", {**os.environ, "AFTERCARE_DATA": str(self.webs[0].data), **environment}

@@ -12,6 +12,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -24,8 +25,11 @@ class Born:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._handle = os.pidfd_open(pid)
         self._has_ended = False
+        try:
+            self._handle = os.pidfd_open(pid)
+        except ProcessLookupError:  # it ended before we could look
+            self._has_ended = True
 
     def poll(self) -> int | None:
         """Something else than None when it has ended."""
@@ -53,6 +57,7 @@ class Nursery:
     """Ask it for a process that runs `python -m MODULE WORDS…`."""
 
     def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.nursery"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -62,9 +67,10 @@ class Nursery:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         wish = {"module": module, "words": list(words), "environment": dict(environment), "log": str(log)}
-        self._process.stdin.write(json.dumps(wish) + "\n")
-        self._process.stdin.flush()
-        return Born(int(self._process.stdout.readline()))
+        with self._one_at_a_time:
+            self._process.stdin.write(json.dumps(wish) + "\n")
+            self._process.stdin.flush()
+            return Born(int(self._process.stdout.readline()))
 
     def close(self) -> None:
         assert self._process.stdin is not None

@@ -1,5 +1,6 @@
 """Real servers that a test may kill, freeze and start again: PostgreSQL and Redis, each throw-away."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -116,12 +117,14 @@ class PostgresServer:
     def freeze(self) -> None:
         """Stop every process of it in the middle of whatever it does; connections stay open."""
         for process in self._processes():
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a backend may end at any moment
+                process.suspend()
 
     def thaw(self) -> None:
         """Let it go on."""
         for process in self._processes():
-            process.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.resume()
 
     def cut_listeners(self) -> None:
         """Break the connections of everyone who listens for notices."""

@@ -78,7 +78,9 @@ def facts(tx: Transaction) -> Facts:
 
 
 def found(tx: Transaction, keystore_id: str, *, now: int) -> None:
-    """Give a new keystore its identity, once."""
+    """Give a new keystore its identity, once, however many processes start together."""
+    if tx.is_postgres:
+        tx.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _SCHEMA_LOCK})
     if tx.execute(select(func.count()).select_from(KEYSTORE)).scalar() == 0:
         tx.execute(insert(KEYSTORE), {"id": keystore_id, "created_ms": now})
 

@@ -42,7 +42,7 @@ def furnished(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Fur
     folder = tmp_path_factory.mktemp("furnished")
     site = Site(folder, Way(nursery=nursery), demo=True, **QUICK)
     site.start()
-    agents = [replace(each, origin=None) for each in asyncio.run(signed_in(site))]  # each copy has its own address
+    agents = [replace(each, origin=None) for each in asyncio.run(signed_in(site))]  # a copy has an address of its own
     site.stop()
     return Furnished(site.data, agents)
 

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from chat.outbox import Refusing
 from chat.protocol import Ev
@@ -23,6 +23,7 @@ from tests.chaos.rows import Row, Stored
 
 UNDER_WAY = 4
 PATIENCE_S = 60
+AWAY = ("unavailable", "unknown", "busy", "full")  # try again, says the server
 
 Trouble = Callable[[], Awaitable[None]]
 
@@ -31,7 +32,8 @@ Trouble = Callable[[], Awaitable[None]]
 class Crowd:
     """Who takes part: each guest in her conversation, and one agent for each, in turn, if there are any.
 
-    `doors` are where the clients reach the server, when that is not its public address.
+    `doors` are where the clients reach the servers, when that is not `url`; they begin at different ones. `origin` is
+    the public address of servers that are reached one by one.
     """
 
     url: str
@@ -39,6 +41,7 @@ class Crowd:
     texts: Sequence[str]
     seed: int
     doors: Sequence[str] = ()
+    origin: str | None = None
     patience_s: float = PATIENCE_S
     guests: list[tuple[Admission, str]] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
@@ -47,6 +50,7 @@ class Crowd:
     violations: list[Violation] = field(default_factory=list)
     acked: int = 0
     progress: asyncio.Event = field(default_factory=asyncio.Event)
+    may_speak: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def expected(self) -> int:
@@ -56,16 +60,23 @@ class Crowd:
 
     async def gather(self, size: int) -> None:
         """Let everybody in and give every conversation its agent."""
-        self.guests = [await enter_as_guest(self.url, number=number) for number in range(size)]
+        for number in range(size):
+            guest, conversation = await enter_as_guest(self.url, number=number)
+            self.guests.append((replace(guest, origin=self.origin), conversation))
         for number, (_, conversation) in enumerate(self.guests):
             if agent := self._agent(number):
                 await take(self.url, agent, conversation)
 
     async def talk(self, trouble: Trouble, strikes: Sequence[int]) -> None:
-        """Everybody talks; after each of these numbers of acknowledged messages the trouble strikes once."""
+        """Everybody talks; after each of these numbers of acknowledged messages the trouble strikes once.
+
+        A trouble that clears `may_speak` lets shoppers wait with what they say next until it is set again.
+        """
+        self.may_speak.set()
         async with AsyncExitStack() as stack:
-            agents = [await stack.enter_async_context(self._client(each)) for each in self.agents]
-            shoppers = [await stack.enter_async_context(self._client(each)) for each, _ in self.guests]
+            people = [*self.agents, *(guest for guest, _ in self.guests)]
+            joined = [await stack.enter_async_context(self._client(each, at)) for at, each in enumerate(people)]
+            agents, shoppers = joined[: len(self.agents)], joined[len(self.agents) :]
             self.clients = [*agents, *shoppers]
             self.journals = [client.journal for client in self.clients]
             try:
@@ -88,17 +99,19 @@ class Crowd:
         self.violations += checker.check(self.journals, self.logs)
         return summed_up(self.journals, self.logs, self.violations, test=test, seed=self.seed)
 
-    def _client(self, admission: Admission) -> Client:
-        return Client(self.url, admission, self.doors)
+    def _client(self, admission: Admission, number: int) -> Client:
+        first = number % max(1, len(self.doors))
+        return Client(self.url, admission, [*self.doors[first:], *self.doors[:first]])
 
     def _agent(self, number: int) -> Admission | None:
         return self.agents[number % len(self.agents)] if self.agents else None
 
     async def _speak(self, shopper: Client, conversation: str, number: int) -> None:
         """Several messages are under way at any time; now and then the shopper's own network fails as well."""
-        await shopper.watch(conversation)
+        await self._watch(shopper, conversation)
         chance = random.Random(self.seed * 1_000 + number)
         for start in range(0, len(self.texts), UNDER_WAY):
+            await asyncio.wait_for(self.may_speak.wait(), self.patience_s)
             pending = [await shopper.post(conversation, text) for text in self.texts[start : start + UNDER_WAY]]
             if chance.random() < 0.1:
                 await shopper.drop()
@@ -107,7 +120,7 @@ class Crowd:
 
     async def _answer(self, agent: Client, conversation: str) -> None:
         """After every fourth message of the shopper an answer, and a note for the colleagues."""
-        await agent.watch(conversation)
+        await self._watch(agent, conversation)
         for answers in range(len(self.texts) // UNDER_WAY):
             await self._until_said(agent, conversation, (answers + 1) * UNDER_WAY + answers)
             note = await agent.post(conversation, f"noted {answers}", kind="note")
@@ -124,6 +137,17 @@ class Crowd:
             await trouble()
             for client in self.clients:
                 await _until_connected(client, self.patience_s)
+
+    async def _watch(self, client: Client, conversation: str) -> None:
+        """Follow a conversation from here on; a server that cannot show it now is asked again."""
+        async with asyncio.timeout(self.patience_s):
+            while True:
+                try:
+                    return await client.watch(conversation)
+                except Refusing as refused:
+                    if refused.code not in AWAY:
+                        raise
+                    await asyncio.sleep(0.1)
 
     def _count(self, acked: int) -> None:
         self.acked += acked
@@ -149,10 +173,12 @@ class Crowd:
             readers = [await stack.enter_async_context(Client(self.url, each)) for each in self.agents]
             for number, (guest, conversation) in enumerate(self.guests):
                 async with Client(self.url, guest) as shopper, asyncio.timeout(self.patience_s):
+                    await self._watch(shopper, conversation)
                     public = await shopper.whole(conversation)
                 staff: Sequence[Ev] = ()
                 if readers:
                     async with asyncio.timeout(self.patience_s):
+                        await self._watch(readers[number % len(readers)], conversation)
                         staff = await readers[number % len(readers)].whole(conversation)
                     self.violations += checker.same_story(conversation, public, staff)
                 self._compare(conversation, stored.get(conversation, ()), public, staff)

@@ -18,9 +18,9 @@ import msgspec
 from sqlalchemy import Connection
 
 import chat.batches
-import chat.connection
 import chat.presence
 import chat.rooms
+import chat.sending
 import core.lanes
 import media.blobs
 from chat.audiences import Event
@@ -91,14 +91,14 @@ def crash_after_commit(mean: str) -> None:
 def crash_after_ack(mean: str) -> None:
     """Die when the acknowledgement is on its way and others still wait for theirs."""
     countdown = Countdown(int(mean))
-    settled = original(chat.connection.Connection, "_settled")
+    settled = original(chat.sending.Sending, "_settled")
 
-    def doomed(self: chat.connection.Connection, c: str, m: str, masked: int, future: "asyncio.Future[Ack]") -> None:
-        settled(self, c, m, masked, future)
+    def doomed(self: chat.sending.Sending, *words: Any) -> None:  # Any: what _settled takes
+        settled(self, *words)
         if countdown.strikes():
             asyncio.get_running_loop().call_later(0.005, die, "after ack")
 
-    exchange(chat.connection.Connection, "_settled", doomed)
+    exchange(chat.sending.Sending, "_settled", doomed)
 
 
 def crash_in_migration(tables: str) -> None:

@@ -3,23 +3,25 @@
 Every one of them is a mistake that real chat servers have made. They exist in the process of a test alone.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import alembic.op
 import msgspec
-from sqlalchemy import PrimaryKeyConstraint, UniqueConstraint
+from sqlalchemy import Row, UniqueConstraint, select
 
 import chat.numbering
 import chat.rooms
+import chat.statements
 import core.engines
 import core.lanes
 from chat.audiences import Event
 from chat.drafts import Ack, Draft, Top
-from chat.reader import Reader
+from chat.reader import Reader, Subscription
 from chat.state import State
 from chat.statements import Known
 from core import hub
+from core.database import Transaction
 from core.engines import Profile
 from core.lanes import AsyncWork, Work
 from tests.chaos.faults import around_commits_of_messages
@@ -66,9 +68,8 @@ def no_after_guard(_: str) -> None:
 def cursor_to_the_top(_: str) -> None:
     """M4: after a page the cursor stands at the end of the log instead of the end of the page."""
 
-    async def careless(self: Reader, conversation_id: str) -> list[str]:
-        subscription = self._subscriptions.get(conversation_id)
-        if subscription is None:
+    async def careless(self: Reader, conversation_id: str, subscription: Subscription | None) -> list[str]:
+        if subscription is None or self._subscriptions.get(conversation_id) is not subscription:
             return []
         page = await subscription.room.after(self._audience, subscription.cursor)
         subscription.cursor = max(subscription.cursor, subscription.room.last(self._audience))
@@ -78,17 +79,18 @@ def cursor_to_the_top(_: str) -> None:
 
 
 def seq_without_lock(_: str) -> None:
-    """M5: the number is read without a lock on the conversation, and no constraint forbids it twice."""
-    exchange(chat.numbering, "row_lock", lambda _, statement: statement)
+    """M5: the number is read without a lock on the conversation."""
 
-    def is_net(part: object) -> bool:
-        is_numbered = isinstance(part, PrimaryKeyConstraint) and list(part._pending_colargs) == [
-            "conversation_id",
-            "seq",
-        ]
-        return is_numbered or (isinstance(part, UniqueConstraint) and part.name == "event_public_dense")
+    locked = original(chat.statements, "locked")
 
-    _without_constraints(is_net)
+    def unlocked(tx: Transaction, conversation_ids: Collection[str]) -> Sequence[Row[Any]]:  # Any: whole rows
+        if not tx.is_postgres:
+            rows: Sequence[Row[Any]] = locked(tx, conversation_ids)
+            return rows
+        table = chat.statements.CONVERSATION
+        return tx.execute(select(table).where(table.c.id.in_(conversation_ids)).order_by(table.c.id)).all()
+
+    exchange(chat.statements, "locked", unlocked)
 
 
 def synchronous_normal(_: str) -> None:
@@ -132,8 +134,8 @@ def notes_in_the_public_counter(_: str) -> None:
     """M8: an internal note takes a number of the shopper's counting."""
     place = original(chat.numbering, "_place")
 
-    def generous(draft: Draft, state: State, body: dict[str, Any], now: int) -> Event:  # Any: JSON values
-        event: Event = place(draft, state, body, now)
+    def generous(draft: Draft, state: State, *words: Any) -> Event:  # Any: what _place takes
+        event: Event = place(draft, state, *words)
         return msgspec.structs.replace(event, pub_seq=state.last_pub_seq + 1)
 
     exchange(chat.numbering, "_place", generous)

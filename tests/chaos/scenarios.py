@@ -50,7 +50,7 @@ async def go_away_and_come_back(_: Site, crowd: Crowd) -> None:
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    "crash before commit": Scenario(("crash-before-commit=12",), talk),
+    "crash before commit": Scenario(("crash-before-commit=6",), talk),
     "crash after commit": Scenario(("crash-after-commit=12",), talk),
     "crash after ack": Scenario(("crash-after-ack=12",), talk),
     "stumbling": Scenario(("stumble=4",), talk),

@@ -35,7 +35,7 @@ from core.vault.keystore import Vault
 from tests.chaos import scale
 from tests.chat.conftest import NOW, agent, person
 
-EXAMPLES, STEPS = (40, 25) if not scale.IS_LONG else (100 * scale.LENGTH, 50)
+EXAMPLES, STEPS = (30, 25) if not scale.IS_LONG else (20 * scale.LENGTH, 50)
 FATES = ["answered", "answer lost", "closed before commit", "closed after commit"]
 AMY, BEN = person(), agent()
 SIDES = {"amy": AMY, "ben": BEN}

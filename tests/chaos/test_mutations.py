@@ -14,7 +14,7 @@ from tests.chaos.conftest import Furnished, OpenSite
 from tests.chaos.crowd import Crowd
 from tests.chaos.scenarios import SCENARIOS, held
 
-MESSAGES = 16
+MESSAGES = 20
 CALM_S, WRONG_S = 60.0, 5.0
 
 

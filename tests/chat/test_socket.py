@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import websockets
+from sqlalchemy import text
 
 from chat import conversations, log, protocol
 from chat.audiences import Audience
@@ -22,7 +23,7 @@ from core.identity.callers import Caller, Role
 from core.ledger import ENTRY
 from core.services import Core
 from media.uploads import Media
-from tests.chat.line import House, serving
+from tests.chat.line import Client, House, serving
 from tests.conftest import free_port
 
 
@@ -438,6 +439,28 @@ async def test_frames_from_the_future_are_ignored(house: House) -> None:
         pong = await hers.until(Pong)
 
     assert pong.n == 9
+
+
+async def test_a_client_that_comes_while_the_database_is_away_is_told_to_come_again(house: House) -> None:
+    """Left open, the socket would hold a client that hears nothing of its conversation."""
+    amy = await house.guest()
+    chat = await house.conversation(amy)
+    await house.core.database.write(_rename, "read_mark", "read_mark_away")
+
+    async with house.socket(amy) as raw:
+        client = Client(raw)
+        await client.say(t="hello", csrf=amy.csrf, **{"as": "shopper"}, subs={chat.id: {}})
+        code = await client.closed()
+
+    await house.core.database.write(_rename, "read_mark_away", "read_mark")
+    async with house.connect(amy, subs={chat.id: {}}) as hers:
+        events = await hers.events(1)
+    assert code == Close.INTERNAL
+    assert [event.k for event in events] == ["opened"]
+
+
+def _rename(tx: Transaction, name: str, to: str) -> None:
+    tx.execute(text(f"ALTER TABLE {name} RENAME TO {to}"))
 
 
 async def test_a_drain_says_goodbye_and_closes_for_a_restart(house: House) -> None:

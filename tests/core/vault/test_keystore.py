@@ -1,13 +1,15 @@
 """Keys are committed before they are used, opened only for their owner, and gone when they are destroyed."""
 
 import asyncio
+import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core import hub
 from core.database import KEYSTORE, Database, Transaction
@@ -17,6 +19,7 @@ from core.vault import ContentUnavailable, KeyGone, KeySpent, Kind, Vault, WrapM
 from core.vault.held import Held
 from core.vault.keys import SEAL_LIMIT, DataKey
 from core.vault.models import DEK
+from core.vault.models import KEYSTORE as STORE
 from core.vault.refusals import Reason
 from tests.core.vault.conftest import Open
 
@@ -367,6 +370,37 @@ def test_a_second_process_cannot_open_the_same_keystore(vault: Vault, settings: 
 
     with pytest.raises(Unavailable):
         Vault.open(settings)
+
+
+def test_a_keystore_that_two_processes_found_at_the_same_time_has_one_identity(
+    settings: Settings, postgres_url: str
+) -> None:
+    """Two of them would make the next start refuse the keys, which are bound to the other one."""
+    databases = [Database(postgres_url, profile=KEYSTORE, lanes=1) for _ in range(2)]
+    for database in databases:
+        database.open()
+    databases[0].write_now(rows.prepare)
+    is_written, may_commit = threading.Event(), threading.Event()
+
+    def slowly(tx: Transaction) -> None:
+        rows.found(tx, "first", now=1)
+        is_written.set()
+        may_commit.wait(10)
+
+    with ThreadPoolExecutor() as pool:
+        first = pool.submit(databases[0].write_now, slowly)
+        is_written.wait(10)
+        second = pool.submit(databases[1].write_now, rows.found, "second", now=2)
+        with contextlib.suppress(TimeoutError):
+            second.result(0.3)  # it has to wait for the first, so this is a try and not a limit
+        may_commit.set()
+        first.result(10)
+        second.result(10)
+
+    found = databases[0].read_now(lambda tx: tx.execute(select(STORE.c.id)).scalars().all())
+    for database in databases:
+        database.close()
+    assert found == ["first"]
 
 
 def test_vaults_that_start_together_on_one_server_agree(settings: Settings, postgres_url: str, tmp_path: Path) -> None:
