@@ -16,8 +16,8 @@ run: $(VENV)/.run web/dist/manifest.json ## Install what is missing and serve th
 	@$(BIN)/aftercare serve --demo
 
 test: $(VENV)/.dev web/dist/manifest.json $(VENV)/.services ## Run the whole suite (installs what the tests need)
-	@$(BIN)/python -m pytest --ignore tests/browser --ignore tests/chaos
-	@$(BIN)/python -m pytest tests/chaos/test_checker.py tests/chaos/test_kill.py
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser --ignore tests/chaos
+	@$(BIN)/python -m pytest tests/chaos
 	@$(BIN)/python -m pytest tests/browser
 	@cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent test
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from chat import lines
+from chat.lines import Opening
 from support.replay import scripts
 from support.replay.doors import Admission
 from tests.agents import signed_in
@@ -16,6 +18,11 @@ from tests.site import Site, Way
 
 # Shoppers write as fast as they can, each from a network of her own.
 QUICK: dict[str, str] = {"message_rate": "1000", "message_burst": "1000", "trusted_proxies": '["127.0.0.1"]'}
+
+
+def told(test: str, way: Opening) -> str:
+    """The name of a test that everybody took part in this way."""
+    return test if way is lines.socket else f"T21 {test}, polls"
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Furnished:
 
 
 OpenSite = Callable[..., Site]
+BOTH_WAYS = pytest.mark.parametrize("way", [lines.socket, lines.polling], ids=["sockets", "polls (T21)"])
 
 
 @pytest.fixture(scope="session")

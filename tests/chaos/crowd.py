@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
+from chat import lines
+from chat.lines import Opening
 from chat.outbox import Refusing
 from chat.protocol import Ev
 from support.replay import checker
@@ -33,7 +35,7 @@ class Crowd:
     """Who takes part: each guest in her conversation, and one agent for each, in turn, if there are any.
 
     `doors` are where the clients reach the servers, when that is not `url`; they begin at different ones. `origin` is
-    the public address of servers that are reached one by one.
+    the public address of servers that are reached one by one, `way` how everybody reaches them.
     """
 
     url: str
@@ -43,6 +45,7 @@ class Crowd:
     doors: Sequence[str] = ()
     origin: str | None = None
     patience_s: float = PATIENCE_S
+    way: Opening = lines.socket
     guests: list[tuple[Admission, str]] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
     journals: list[Journal] = field(default_factory=list)
@@ -101,7 +104,7 @@ class Crowd:
 
     def _client(self, admission: Admission, number: int) -> Client:
         first = number % max(1, len(self.doors))
-        return Client(self.url, admission, [*self.doors[first:], *self.doors[:first]])
+        return Client(self.url, admission, [*self.doors[first:], *self.doors[:first]], self.way)
 
     def _agent(self, number: int) -> Admission | None:
         return self.agents[number % len(self.agents)] if self.agents else None
@@ -168,7 +171,7 @@ class Crowd:
 
     async def _read_afresh(self, stored: Stored) -> None:
         for conversation, rows in ((each, stored.get(each, ())) for _, each in self.guests):
-            self.logs[conversation] = _merged(rows, (), ())
+            self.logs[conversation] = merged(rows, (), ())
         async with AsyncExitStack() as stack:
             readers = [await stack.enter_async_context(Client(self.url, each)) for each in self.agents]
             for number, (guest, conversation) in enumerate(self.guests):
@@ -184,7 +187,7 @@ class Crowd:
                 self._compare(conversation, stored.get(conversation, ()), public, staff)
 
     def _compare(self, conversation: str, rows: Sequence[Row], public: Sequence[Ev], staff: Sequence[Ev]) -> None:
-        self.logs[conversation] = _merged(rows, public, staff)
+        self.logs[conversation] = merged(rows, public, staff)
         is_whole = [event.s for event in public] == [row.pub_seq for row in rows if row.pub_seq is not None]
         if self.agents:
             is_whole = is_whole and [event.s for event in staff] == [row.seq for row in rows]
@@ -192,7 +195,7 @@ class Crowd:
             self.violations.append(Violation("C4", conversation, "what is read afresh is not what is stored"))
 
 
-def _merged(rows: Sequence[Row], public: Sequence[Ev], staff: Sequence[Ev]) -> list[Logged]:
+def merged(rows: Sequence[Row], public: Sequence[Ev], staff: Sequence[Ev]) -> list[Logged]:
     """The rows, with what each side reads at their numbers."""
     ours = {event.s: _print(event) for event in staff}
     theirs = {event.s: _print(event) for event in public}

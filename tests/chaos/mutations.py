@@ -10,6 +10,7 @@ import alembic.op
 import msgspec
 from sqlalchemy import Row, UniqueConstraint, select
 
+import chat.epochs
 import chat.numbering
 import chat.rooms
 import chat.statements
@@ -141,6 +142,15 @@ def notes_in_the_public_counter(_: str) -> None:
     exchange(chat.numbering, "_place", generous)
 
 
+def old_epochs(_: str) -> None:
+    """M9: a restore leaves every conversation in the epoch in which it was copied."""
+
+    def forgetful(_: Transaction) -> int:
+        return 0
+
+    exchange(chat.epochs, "renew_all", forgetful)
+
+
 def no_beacon(_: str) -> None:
     """M10: what a lost hint was about is never looked for."""
 
@@ -172,5 +182,6 @@ MUTATIONS: Mapping[str, Install] = {
     "M6": synchronous_normal,
     "M7": content_in_the_hint,
     "M8": notes_in_the_public_counter,
+    "M9": old_epochs,
     "M10": no_beacon,
 }

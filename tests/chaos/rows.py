@@ -34,6 +34,12 @@ def stored(url: str) -> Stored:
         return _grouped(file.execute(SELECT).fetchall())
 
 
+def epochs(path: str) -> Mapping[str, str]:
+    """In which epoch each conversation of a SQLite file is."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as file:
+        return dict(file.execute("SELECT id, epoch FROM conversation").fetchall())
+
+
 def _grouped(found: Iterable[tuple[str, int, int | None, str, str]]) -> Stored:
     logs: dict[str, list[Row]] = {}
     for conversation, seq, pub_seq, client_id, kind in found:

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from chat.lines import Opening
 from support.replay.doors import Admission
 from support.replay.result import Result
 from tests.chaos import scale
-from tests.chaos.conftest import QUICK
+from tests.chaos.conftest import BOTH_WAYS, QUICK, told
 from tests.chaos.crowd import Crowd, Trouble
 from tests.chaos.rows import stored
 from tests.cluster import Cluster
@@ -67,7 +68,9 @@ async def befallen(cluster: Cluster, crowd: Crowd, trouble: Trouble, test: str) 
     return result
 
 
-async def test_processes_that_are_killed_in_turn_break_no_promise(cluster: Cluster, crowd: Crowd) -> None:
+@BOTH_WAYS
+async def test_processes_that_are_killed_in_turn_break_no_promise(cluster: Cluster, crowd: Crowd, way: Opening) -> None:
+    crowd.way = way
     turn = 0
 
     async def kill_one() -> None:
@@ -77,7 +80,7 @@ async def test_processes_that_are_killed_in_turn_break_no_promise(cluster: Clust
         victim.kill()
         await asyncio.to_thread(victim.start)
 
-    result = await befallen(cluster, crowd, kill_one, "T4 two processes, kill -9")
+    result = await befallen(cluster, crowd, kill_one, told("T4 two processes, kill -9", way))
 
     assert result.reconnects >= STRIKES
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import msgspec
 import psutil
 
+from chat.lines import Opening
 from support.replay.remains import Footprint, left_over
 from tests.chaos import scale
-from tests.chaos.conftest import Furnished, OpenSite
+from tests.chaos.conftest import BOTH_WAYS, Furnished, OpenSite, told
 from tests.chaos.crowd import Crowd, leave_alone
 from tests.chaos.rows import stored
 from tests.site import Site
@@ -19,11 +20,12 @@ KILLS = 4 * scale.LENGTH
 MESSAGES = 24 * scale.LENGTH
 
 
+@BOTH_WAYS
 async def test_a_server_that_is_killed_again_and_again_breaks_no_promise(
-    open_site: OpenSite, furnished: Furnished, sayings: Sequence[str]
+    open_site: OpenSite, furnished: Furnished, sayings: Sequence[str], way: Opening
 ) -> None:
     site = open_site()
-    crowd = Crowd(site.url, furnished.agents, sayings[:MESSAGES], scale.SEED)
+    crowd = Crowd(site.url, furnished.agents, sayings[:MESSAGES], scale.SEED, way=way)
     await crowd.gather(SHOPPERS)
     every = crowd.expected // (KILLS + 1)
 
@@ -33,7 +35,7 @@ async def test_a_server_that_is_killed_again_and_again_breaks_no_promise(
 
     await crowd.talk(kill_and_start_again, [every * (kill + 1) - every // 2 for kill in range(KILLS)])
 
-    result = await crowd.judge(stored(str(site.data / "data.db")), "T1 kill -9")
+    result = await crowd.judge(stored(str(site.data / "data.db")), told("T1 kill -9", way))
     scale.keep(result)
     assert result.is_clean, crowd.violations
     assert result.acked == crowd.expected
