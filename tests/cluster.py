@@ -71,6 +71,7 @@ class Cluster:
         self,
         folder: Path,
         way: Way | None = None,
+        postgres: PostgresServer | None = None,
         /,
         *,
         webs: int = 2,
@@ -78,7 +79,7 @@ class Cluster:
         **settings: str,
     ) -> None:
         self._way = way or Way()
-        self.postgres = PostgresServer()
+        self.postgres = postgres or PostgresServer()
         self.redis = redis
         self._size = webs
         self._settings = settings

@@ -1,6 +1,7 @@
 """What every test may ask for: real databases, real inputs."""
 
 import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def shared_data() -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL for everybody: who breaks it must mend it, or better start one of their own."""
-    server = PostgresServer()
+    server = PostgresServer("-c fsync=off")  # no machine of ours loses power
     server.start()
     yield server
     server.close()
@@ -68,15 +69,61 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'var' / 'data.db'}"
 
 
+@pytest.fixture(scope="session")
+def new_shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a shop that has every table and a keystore, to copy: making them takes longer than most tests."""
+    data = tmp_path_factory.mktemp("new-shop") / "var"
+    make_tables(f"sqlite:///{data / 'data.db'}")
+    Vault.open(Settings(data=data, public_url="http://localhost:8000")).close()
+    return data
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres: PostgresServer) -> str:
+    """A PostgreSQL database that has every table, to copy."""
+    url = postgres.create()
+    make_tables(url)
+    return url
+
+
+def make_tables(url: str) -> None:
+    """Every table of the house."""
+    made = Database(url)
+    made.open()
+    made.create_all(SQLModel.metadata)
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def rules() -> policy.Policy:
+    """The policy as it is delivered."""
+    return policy.load(Settings(public_url="http://localhost:8000").policy)
+
+
 @pytest.fixture
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     """An open database with every table; mark a test `both_engines` to run it on PostgreSQL too."""
-    url = request.getfixturevalue(f"{getattr(request, 'param', 'sqlite')}_url")
-    opened = Database(url)
+    opened = Database(request.getfixturevalue(f"furnished_{getattr(request, 'param', 'sqlite')}"))
     opened.open()
-    opened.create_all(SQLModel.metadata)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def furnished_sqlite(sqlite_url: str, new_shop: Path) -> str:
+    """The URL of a SQLite file of this test's own with every table."""
+    file = Path(sqlite_url.removeprefix("sqlite:///"))
+    file.parent.mkdir(exist_ok=True)
+    shutil.copy(new_shop / "data.db", file)
+    return sqlite_url
+
+
+@pytest.fixture
+def furnished_postgres(postgres: PostgresServer, new_postgres: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database of this test's own with every table."""
+    url = postgres.create(like=new_postgres)
+    yield url
+    postgres.drop(url)
 
 
 @pytest.fixture
@@ -86,12 +133,12 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest_asyncio.fixture
-async def core(settings: Settings, database: Database) -> AsyncIterator[Core]:
+async def core(settings: Settings, database: Database, new_shop: Path, rules: policy.Policy) -> AsyncIterator[Core]:
     """Everything `core/` offers, on a real database and a real keystore."""
-    settings.data.mkdir(exist_ok=True)
+    shutil.copytree(new_shop, settings.data, ignore=shutil.ignore_patterns("data.db*"), dirs_exist_ok=True)
     vault = Vault.open(settings)
     limits = Limits.open(settings)
-    yield Core(settings, database, vault, policy.load(settings.policy), LocalHub(), limits)
+    yield Core(settings, database, vault, rules, LocalHub(), limits)
     await limits.close()
     vault.close()
 

@@ -88,13 +88,14 @@ class RedisServer:
 
 
 class PostgresServer:
-    """A PostgreSQL cluster of a test's own."""
+    """A PostgreSQL cluster of a test's own; `options` are words for `postgres`, `disk` is where its data lie."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: str = "", disk: Path | None = None) -> None:
         assert POSTGRES_BINARIES, "PostgreSQL is missing: apt-get install postgresql"
+        self._options = options
         self.port = free_port()
         self.url = f"postgresql://aftercare@127.0.0.1:{self.port}"
-        self._folder = Path(tempfile.mkdtemp(prefix="aftercare-postgres-"))
+        self._folder = Path(tempfile.mkdtemp(prefix="aftercare-postgres-", dir=disk))
         self._cluster = self._folder / "cluster"
         self._as_user: list[str] = []
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -107,12 +108,21 @@ class PostgresServer:
         folder = self._folder
         options = (
             f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder} -c max_connections=200"
+            f" {self._options}"
         )
         self._run("pg_ctl", "-o", options, "-l", folder / "log", "-w", "start")
 
     def kill(self) -> None:
         """End it without warning: every connection breaks, and it recovers from its log at the next start."""
         self._run("pg_ctl", "-m", "immediate", "stop")
+
+    def mend(self) -> None:
+        """Start it again if it has ended by itself, from a full disk for one."""
+        status = subprocess.run(
+            [*self._as_user, POSTGRES_BINARIES[-1] / "pg_ctl", "-D", self._cluster, "status"], check=False
+        )
+        if status.returncode != 0:
+            self.start()
 
     def freeze(self) -> None:
         """Stop every process of it in the middle of whatever it does; connections stay open."""
@@ -132,11 +142,12 @@ class PostgresServer:
             listening = "query LIKE 'LISTEN%' OR query = 'SELECT 1'"
             connection.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {listening}".encode())
 
-    def create(self) -> str:
-        """The URL of a new, empty database."""
+    def create(self, like: str = "") -> str:
+        """The URL of a new database: an empty one, or a copy of another, which nobody may use meanwhile."""
         name = f"test_{os.urandom(6).hex()}"
+        template = f" TEMPLATE {like.rpartition('/')[2]}" if like else ""
         with psycopg.connect(f"{self.url}/postgres", autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
+            connection.execute(f"CREATE DATABASE {name}{template}".encode())
         return f"{self.url}/{name}"
 
     def drop(self, url: str) -> None:

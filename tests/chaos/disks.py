@@ -16,10 +16,10 @@ PIECE = 4_096
 
 
 @contextlib.contextmanager
-def small_disk(folder: Path) -> Iterator[None]:
-    """While the block runs, `folder` is a file system of 24 MB."""
+def small_disk(folder: Path, size_mb: int = SIZE_MB) -> Iterator[None]:
+    """While the block runs, `folder` is a file system of so many MB."""
     folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m", "tmpfs", folder], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size_mb}m,mode=755", "tmpfs", folder], check=True)
     try:
         yield
     finally:
@@ -37,8 +37,8 @@ def may_mount() -> bool:
 class SmallDisk:
     """A disk that something else fills to the last byte."""
 
-    def __init__(self, site: Site) -> None:
-        self._ballast = site.data / BALLAST
+    def __init__(self, folder: Path) -> None:
+        self._ballast = folder / BALLAST
 
     def fill(self) -> None:
         with contextlib.suppress(OSError), self._ballast.open("wb", buffering=0) as file:

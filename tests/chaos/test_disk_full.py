@@ -35,7 +35,7 @@ async def test_a_full_disk_refuses_what_is_new_and_loses_nothing_that_was_acknow
     if way == "small disk":
         request.getfixturevalue("disk")
     site = open_site()
-    space = SmallDisk(site) if way == "small disk" else LimitedFiles(site)
+    space = SmallDisk(site.data) if way == "small disk" else LimitedFiles(site)
     crowd = Crowd(site.url, (), sayings[:MESSAGES], scale.SEED)
     await crowd.gather(4)
     refused: list[int] = []
