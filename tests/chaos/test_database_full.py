@@ -41,7 +41,7 @@ async def test_a_database_whose_disk_is_full_breaks_no_promise(
 ) -> None:
     postgres, space = PostgresServer(SMALLEST_LOG, disk), SmallDisk(disk)
     settings = {name: value for name, value in QUICK.items() if name != "trusted_proxies"}
-    cluster = Cluster(tmp_path, Way(nursery=nursery), postgres, redis=None, **settings)
+    cluster = Cluster(tmp_path, Way(nursery=nursery), postgres, webs=2, redis=None, **settings)
     try:
         cluster.start()
         first = cluster.webs[0]
