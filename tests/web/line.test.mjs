@@ -145,8 +145,9 @@ test('codes of 44xx end it, but for the two that pass; a planned restart is wait
   for (const [code, phase] of [[4401, 'stopped'], [4406, 'stopped'], [1009, 'stopped'], [4408, 'waiting'], [4429, 'waiting'], [4001, 'waiting']]) {
     begin();
     welcome(sockets.at(-1));
+    phases = [];
     sockets.at(-1).onclose({ code });
-    assert.equal(line.connection.phase, phase, String(code));
+    assert.equal(phases[0], phase, String(code));
     line.stop();
   }
   begin();
@@ -189,6 +190,48 @@ test('a line that answers the question stays', () => {
   mock.timers.tick(4_000);
 
   assert.deepEqual([sockets.length, line.connection.phase], [1, 'open']);
+});
+
+/** A tab out of sight: its timers run once a minute. `answers`: does the other side still live? */
+async function outOfSight(minutes, answers) {
+  for (let minute = 0; minute < minutes; minute += 1) {
+    mock.timers.setTime(Date.now() + 60_000);
+    mock.timers.tick(0);
+    for (const socket of sockets) {
+      if (answers && socket.sent.splice(0).some(({ t }) => t === 'ping')) socket.onmessage({ data: '{"t":"pong","n":1,"tops":{}}' });
+    }
+    await turn();
+  }
+}
+
+test('a healthy line stays, though a tab out of sight looks at it once a minute', async () => {
+  begin();
+  welcome(sockets.at(-1));
+
+  await outOfSight(20, true);
+
+  assert.deepEqual([sockets.length, line.connection.phase], [1, 'open']);
+});
+
+test('out of sight too a line that does not answer is given up, and the next begins at once', async () => {
+  begin();
+  welcome(sockets.at(-1));
+
+  await outOfSight(2, false);
+
+  assert.deepEqual([sockets.length, phases.slice(-2)], [2, ['waiting', 'connecting']]);
+});
+
+test('what the server says unasked is a sign of life: nobody asks', () => {
+  begin();
+  welcome(sockets.at(-1));
+
+  for (let beat = 0; beat < 40; beat += 1) {
+    mock.timers.tick(24_000);
+    sockets[0].onmessage({ data: '{"t":"tops","conv":{}}' });
+  }
+
+  assert.deepEqual([sockets.length, sockets[0].sent.length], [1, 0]);
 });
 
 test('a socket that never greets is given up', () => {

@@ -16,7 +16,10 @@ import { BROKEN, opens, socket } from './socket.js';
 const SHORTEST_MS = 500;
 const LONGEST_MS = 30_000;
 const STABLE_MS = 60_000;
-const SILENT_MS = 40_000;
+/** For so long the answer to a question may take; a tab out of sight looks once a minute, so silence alone proves nothing. */
+const ANSWER_MS = 15_000;
+/** Between two looks at the line, where nobody slows the timers down. */
+const LOOK_MS = 5_000;
 const GREETING_MS = 10_000;
 const PROBE_MS = 4_000;
 const PATIENT_MS = 30_000;
@@ -41,6 +44,8 @@ export class Line {
   #pollUntil = 0;
   #tries = 0;
   #heard = 0;
+  /** When the question was put that nothing was heard after. @type {number | null} */
+  #asked = null;
   #beat = 25_000;
   /** @type {number | null} */
   #promised = null;
@@ -103,14 +108,14 @@ export class Line {
     const ends = { heard: (frames) => way === this.#way && this.#receive(frames), closed: (code) => way !== null && this.#closed(way, code) };
     way = byPoll ? poll(ends, this.ends) : socket(ends, this.ends);
     this.#way = way;
-    this.#heard = Date.now();
+    this.#hear();
     this.#timers.greeting = setTimeout(() => way && this.#abandon(way), GREETING_MS);
     this.#watch(way);
   }
 
   /** @param {ServerFrame[]} frames */
   #receive(frames) {
-    this.#heard = Date.now();
+    this.#hear();
     for (const frame of frames) this.#note(frame);
     if (this.#isPolling && !this.isOpen) this.#opened();
     this.ends.frames(frames);
@@ -160,9 +165,15 @@ export class Line {
       if (this.#failures >= MOST_FAILURES) return this.#go(true);
     }
     if (!wasOpen && this.#isPolling) this.#pollUntil = 0;
+    return this.#wait(code);
+  }
+
+  /** What is due at once needs no timer: out of sight even the shortest takes a minute. @param {number} code */
+  #wait(code) {
     const wait = this.#pause(code);
-    this.#timers.retry = setTimeout(() => this.connect(), wait);
-    return this.#change({ phase: 'waiting', retryAt: Date.now() + wait, code });
+    if (wait > 0) this.#timers.retry = setTimeout(() => this.connect(), wait);
+    this.#change({ phase: 'waiting', retryAt: Date.now() + wait, code });
+    if (wait <= 0 && this.connection.phase === 'waiting') this.connect();
   }
 
   /** At once the first time, then anywhere up to a doubling limit, so that a thousand pages do not come back together. @param {number} code */
@@ -177,22 +188,34 @@ export class Line {
     return least + (this.ends.random ?? Math.random)() * (limit - least);
   }
 
-  /** Asks for a sign of life when nothing was heard for a beat, and gives up on a line that stays silent. @param {Way} way */
+  /** Asks for a sign of life when nothing was heard for a beat, and gives up on a line that does not answer. @param {Way} way */
   #watch(way) {
-    const silence = Date.now() - this.#heard;
-    if (silence >= SILENT_MS) return this.#abandon(way);
-    if (silence >= this.#beat && this.isOpen) way.probe();
-    this.#timers.watch = setTimeout(() => this.#watch(way), 5_000);
+    const now = Date.now();
+    if (this.#asked !== null && now - this.#asked >= ANSWER_MS) return this.#abandon(way);
+    if (this.#asked === null && this.isOpen && now - this.#heard >= this.#beat) this.#ask(way);
+    this.#timers.watch = setTimeout(() => this.#watch(way), LOOK_MS);
     return undefined;
   }
 
   /** After a sleep the line may be dead without anybody having said so. */
   #probe() {
     const way = this.#way;
-    const asked = Date.now();
-    way?.probe();
+    if (!way) return;
+    this.#ask(way);
     clearTimeout(this.#timers.probe);
-    this.#timers.probe = setTimeout(() => way && this.#heard < asked && this.#abandon(way), PROBE_MS);
+    this.#timers.probe = setTimeout(() => this.#asked !== null && this.#abandon(way), PROBE_MS);
+  }
+
+  /** @param {Way} way */
+  #ask(way) {
+    this.#asked ??= Date.now();
+    way.probe();
+  }
+
+  /** The other side lives. */
+  #hear() {
+    this.#heard = Date.now();
+    this.#asked = null;
   }
 
   /** A dead peer never answers the close either, so the way is left behind rather than waited for. @param {Way} way */
