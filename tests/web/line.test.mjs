@@ -19,13 +19,13 @@ let answer;
 /** Lets promises settle under a stopped clock. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-function begin() {
+function begin(random = 1) {
   line = new Line({
     url: 'ws://x',
     hello: () => ({ t: 'hello', as: 'shopper', subs: {} }),
     frames: () => {},
     changed: ({ phase }) => phases.push(phase),
-    random: () => 1,
+    random: () => random,
     post: (path, body, { signal } = {}) => {
       asked.push([path, body]);
       return answer(signal);
@@ -158,13 +158,16 @@ test('codes of 44xx end it, but for the two that pass; a planned restart is wait
   assert.equal(line.connection.retryAt, Date.now() + 1730);
 });
 
-test('an overloaded server gets at least five seconds', () => {
-  begin();
-  welcome(sockets.at(-1));
+test('an overloaded server gets at least five seconds, and not everybody back in the same moment', () => {
+  for (const [random, wait] of [[0, 5_000], [0.5, 7_500], [1, 10_000]]) {
+    begin(random);
+    welcome(sockets.at(-1));
 
-  sockets.at(-1).onclose({ code: 1013 });
+    sockets.at(-1).onclose({ code: 1013 });
 
-  assert.ok(line.connection.retryAt - Date.now() >= 5_000);
+    assert.equal(line.connection.retryAt - Date.now(), wait);
+    line.stop();
+  }
 });
 
 test('who comes back goes on at once, and a line that died in her absence is found out in four seconds', () => {

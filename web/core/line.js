@@ -184,7 +184,7 @@ export class Line {
     if (code === ABUSE) return PATIENT_MS;
     this.#tries += 1;
     const least = code === OVERLOADED ? OVERLOADED_MS : this.#tries === 1 ? 0 : SHORTEST_MS;
-    const limit = Math.max(least, this.#tries === 1 ? 0 : Math.min(LONGEST_MS, SHORTEST_MS * 2 ** (this.#tries - 1)));
+    const limit = Math.max(2 * least, this.#tries === 1 ? 0 : Math.min(LONGEST_MS, SHORTEST_MS * 2 ** (this.#tries - 1)));
     return least + (this.ends.random ?? Math.random)() * (limit - least);
   }
 
