@@ -42,7 +42,9 @@ export class Hearing {
         this.sending.taken(frame);
         return this.tell('ack', { conversation: frame.c, ...frame });
       case 'err': return this.#refused(frame);
-      case 'sub_ok': return this.watching.thread(frame.c)?.open(frame);
+      case 'sub_ok':
+        this.watching.opened(frame.c);
+        return this.watching.thread(frame.c)?.open(frame);
       case 'reset':
         this.watching.thread(frame.c)?.forget();
         return this.tell('reset', { conversation: frame.c, ...frame });
@@ -51,6 +53,7 @@ export class Hearing {
         return this.tell('state', { conversation: frame.c, ...frame });
       case 'gone':
         this.watching.forget(frame.c);
+        this.healing.forget(frame.c);
         return this.tell('gone', { conversation: frame.c });
       case 'typing': return this.tell('typing', { conversation: frame.c, who: frame.who, ttl: frame.ttl });
       case 'page': return this.#paged(frame);
@@ -73,16 +76,16 @@ export class Hearing {
 
   /** @param {ServerFrame & {t: 'page'}} frame */
   #paged(frame) {
-    const thread = this.watching.thread(frame.c);
-    if (thread) this.healing.answered(thread);
+    this.healing.paged(frame);
     this.tell('page', { conversation: frame.c, ...frame });
   }
 
   /** @param {Err} frame */
   #refused(frame) {
-    this.sending.refused(frame);
-    const { c = '', code, info } = frame;
-    if (code === 'stale') this.healing.fill(this.watching.thread(c), Number(info?.seq ?? 0));
+    const { c = '', m, code, info } = frame;
+    if (m) this.sending.refused(frame);
+    else if (this.healing.refused(frame)) this.tell('page', { conversation: c });
+    if (code === 'stale') this.healing.want(this.watching.thread(c), Number(info?.seq ?? 0));
     this.tell('err', { conversation: c, ...frame });
   }
 }

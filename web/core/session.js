@@ -26,8 +26,6 @@ import { whenBack } from './waking.js';
  *   makeSocket?: MakeSocket, post?: Post}} Setup
  */
 
-const PAGE = 50;
-
 export class Session extends EventTarget {
   /** @type {Record<string, number>} */
   limits = {};
@@ -182,8 +180,7 @@ export class Session extends EventTarget {
   /** Ask for older events; they arrive like any other, a 'page' event ends them. @param {string} conversation */
   earlier(conversation) {
     const thread = this.thread(conversation);
-    if (!thread?.hasEarlier) return false;
-    return this.#line.say({ t: 'get', c: conversation, before: thread.first, limit: PAGE });
+    return thread?.hasEarlier ? this.#healing.earlier(thread) : false;
   }
 
   /** This reader has seen everything up to here. Told at most once a second; only ever grows. @param {string} conversation @param {number} upto */
@@ -213,8 +210,10 @@ export class Session extends EventTarget {
   /** @param {Connection} connection */
   #connected(connection) {
     const { phase } = connection;
-    if (phase !== 'open') this.#healing.pause();
-    else {
+    if (phase !== 'open') {
+      this.#healing.pause();
+      this.#watching.pause();
+    } else {
       this.#sending.begin();
       this.#marks.tell();
     }

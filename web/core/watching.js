@@ -2,7 +2,7 @@
 import { Thread } from './thread.js';
 
 /** @import { ClientFrame, Cursor, Who } from './frames.js' */
-/** @typedef {{thread: Thread, purpose?: string}} Watched */
+/** `isOpen`: the server lets us follow it on this line. @typedef {{thread: Thread, purpose?: string, isOpen: boolean}} Watched */
 
 export class Watching {
   /** @type {Map<string, Watched>} */
@@ -38,7 +38,7 @@ export class Watching {
   /** Follow one that is not followed yet. @param {string} conversation @param {string} [purpose] @returns {Thread} */
   follow(conversation, purpose) {
     const thread = new Thread(conversation, this.#me);
-    this.#watched.set(conversation, { thread, purpose });
+    this.#watched.set(conversation, { thread, purpose, isOpen: false });
     this.sub(conversation);
     return thread;
   }
@@ -53,8 +53,27 @@ export class Watching {
     return this.#watched.delete(conversation);
   }
 
+  /** The server has let us in. @param {string} conversation */
+  opened(conversation) {
+    const watched = this.#watched.get(conversation);
+    if (watched) watched.isOpen = true;
+  }
+
+  /** The line has ended: on the next one each must be let in anew. */
+  pause() {
+    for (const watched of this.#watched.values()) watched.isOpen = false;
+  }
+
+  /** Do we follow it, and are not let in? @param {string} conversation */
+  isShut(conversation) {
+    const watched = this.#watched.get(conversation);
+    return watched !== undefined && (!watched.isOpen || watched.thread.epoch === null);
+  }
+
   /** Ask for a conversation from where we stand in it. @param {string} conversation */
   sub(conversation) {
+    const watched = this.#watched.get(conversation);
+    if (watched) watched.isOpen = false;
     this.say({ t: 'sub', c: conversation, ...this.#cursor(conversation) });
   }
 
