@@ -4,14 +4,18 @@
 // socket again after a while: proxies that swallow sockets are a property of the place, and people move.
 import { poll } from './poll.js';
 import { BROKEN, opens, socket } from './socket.js';
+import { steady } from './steady.js';
 
 /** @import { ClientFrame, ServerFrame } from './frames.js' */
 /** @import { Post } from './poll.js' */
 /** @import { Ends as WayEnds, MakeSocket, Way } from './socket.js' */
 /** @typedef {'idle' | 'connecting' | 'open' | 'waiting' | 'stopped'} Phase */
-/** `retryAt` is set while waiting, `code` is the close code that stopped it. @typedef {{phase: Phase, retryAt: number | null, code: number | null}} Connection */
-/** @typedef {{url: string, post: Post, hello: () => ClientFrame, frames: (frames: ServerFrame[]) => void, changed: (now: Connection) => void,
- *   makeSocket?: MakeSocket, random?: () => number}} Ends */
+/** `retryAt` is set while waiting, by the steady clock; `code` is the close code that stopped it. @typedef {{phase: Phase, retryAt: number | null, code: number | null}} Connection */
+/**
+ * `begun`: what a new line said first has been taken, from now on it may be spoken on.
+ * @typedef {{url: string, post: Post, hello: () => ClientFrame, frames: (frames: ServerFrame[]) => void, begun: () => void,
+ *   changed: (now: Connection) => void, makeSocket?: MakeSocket, random?: () => number}} Ends
+ */
 
 const SHORTEST_MS = 500;
 const LONGEST_MS = 30_000;
@@ -69,7 +73,7 @@ export class Line {
   /** Connect now, without waiting for the next try. */
   connect() {
     if (this.#way) return;
-    this.#go(Date.now() < this.#pollUntil);
+    this.#go(steady() < this.#pollUntil);
   }
 
   /** Let go until `connect` is called. */
@@ -115,10 +119,12 @@ export class Line {
 
   /** @param {ServerFrame[]} frames */
   #receive(frames) {
+    const wasOpen = this.isOpen;
     this.#hear();
     for (const frame of frames) this.#note(frame);
     if (this.#isPolling && !this.isOpen) this.#opened();
     this.ends.frames(frames);
+    if (!wasOpen && this.isOpen) this.ends.begun();
   }
 
   /** @param {ServerFrame} frame */
@@ -140,8 +146,8 @@ export class Line {
 
   /** Sockets do not get through here; look again later. */
   #staysByPoll() {
-    if (Date.now() >= this.#pollUntil) this.#pollUntil = Date.now() + BY_POLL_MS;
-    this.#timers.trial = setTimeout(() => void this.#tryOut(), this.#pollUntil - Date.now());
+    if (steady() >= this.#pollUntil) this.#pollUntil = steady() + BY_POLL_MS;
+    this.#timers.trial = setTimeout(() => void this.#tryOut(), this.#pollUntil - steady());
   }
 
   async #tryOut() {
@@ -172,7 +178,7 @@ export class Line {
   #wait(code) {
     const wait = this.#pause(code);
     if (wait > 0) this.#timers.retry = setTimeout(() => this.connect(), wait);
-    this.#change({ phase: 'waiting', retryAt: Date.now() + wait, code });
+    this.#change({ phase: 'waiting', retryAt: steady() + wait, code });
     if (wait <= 0 && this.connection.phase === 'waiting') this.connect();
   }
 
@@ -190,7 +196,7 @@ export class Line {
 
   /** Asks for a sign of life when nothing was heard for a beat, and gives up on a line that does not answer. @param {Way} way */
   #watch(way) {
-    const now = Date.now();
+    const now = steady();
     if (this.#asked !== null && now - this.#asked >= ANSWER_MS) return this.#abandon(way);
     if (this.#asked === null && this.isOpen && now - this.#heard >= this.#beat) this.#ask(way);
     this.#timers.watch = setTimeout(() => this.#watch(way), LOOK_MS);
@@ -208,13 +214,13 @@ export class Line {
 
   /** @param {Way} way */
   #ask(way) {
-    this.#asked ??= Date.now();
+    this.#asked ??= steady();
     way.probe();
   }
 
   /** The other side lives. */
   #hear() {
-    this.#heard = Date.now();
+    this.#heard = steady();
     this.#asked = null;
   }
 

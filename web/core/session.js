@@ -22,7 +22,8 @@ import { whenBack } from './waking.js';
 /** @import { MakeSocket } from './socket.js' */
 /** @import { Thread } from './thread.js' */
 /**
- * @typedef {{as: 'shopper' | 'staff', me: Who, csrf: () => string, inbox?: boolean, outbox?: Outbox, url?: string,
+ * `time`: the server's, as the page brought it.
+ * @typedef {{as: 'shopper' | 'staff', me: Who, csrf: () => string, time?: ServerTime, inbox?: boolean, outbox?: Outbox, url?: string,
  *   makeSocket?: MakeSocket, post?: Post}} Setup
  */
 
@@ -30,9 +31,9 @@ export class Session extends EventTarget {
   /** @type {Record<string, number>} */
   limits = {};
 
-  #time = new ServerTime();
   #tab = clientId();
   #setup;
+  #time;
   #line;
   #watching;
   #healing;
@@ -46,6 +47,7 @@ export class Session extends EventTarget {
   constructor(setup) {
     super();
     this.#setup = setup;
+    this.#time = setup.time ?? new ServerTime();
     const say = (/** @type {ClientFrame} */ frame) => this.#line.say(frame);
     this.#watching = new Watching(setup.me, say);
     this.#marks = new Marks(say);
@@ -72,6 +74,7 @@ export class Session extends EventTarget {
       post: setup.post ?? post,
       hello: () => this.#hello(),
       frames: (frames) => this.#hearing.take(frames),
+      begun: () => this.#begin(),
       changed: (connection) => this.#connected(connection),
       makeSocket: setup.makeSocket,
     });
@@ -213,12 +216,15 @@ export class Session extends EventTarget {
     if (phase !== 'open') {
       this.#healing.pause();
       this.#watching.pause();
-    } else {
-      this.#sending.begin();
-      this.#marks.tell();
     }
     this.#outlook.note(connection);
     if (phase === 'open') this.#emit('opened', {});
+  }
+
+  /** Now that the server's time is known, and who we are: what waited goes out. */
+  #begin() {
+    this.#sending.begin();
+    this.#marks.tell();
   }
 
   /** The outbox is not what it was: another tab wrote, or left something behind. */
