@@ -1,11 +1,13 @@
 // The line against ways made of nothing: which way it takes, when it tries again, when it stops; and how that looks.
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
+import { afterEach, beforeEach, test } from 'node:test';
 import { Refused } from '../../web/core/calls.js';
 import { Gaps } from '../../web/core/gaps.js';
 import { Line } from '../../web/core/line.js';
 import { Outage } from '../../web/core/outage.js';
+import { steady } from '../../web/core/steady.js';
 import { Thread } from '../../web/core/thread.js';
+import { pass, startClocks, stopClocks } from './clocks.mjs';
 
 const WELCOME = { t: 'welcome', sid: 's', me: {}, now: 0, hb: 25, limits: {} };
 const TOPS = [{ t: 'tops', conv: {} }];
@@ -19,13 +21,14 @@ let answer;
 /** Lets promises settle under a stopped clock. */
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-function begin() {
+function begin(random = 1) {
   line = new Line({
     url: 'ws://x',
     hello: () => ({ t: 'hello', as: 'shopper', subs: {} }),
     frames: () => {},
+    begun: () => {},
     changed: ({ phase }) => phases.push(phase),
-    random: () => 1,
+    random: () => random,
     post: (path, body, { signal } = {}) => {
       asked.push([path, body]);
       return answer(signal);
@@ -41,7 +44,7 @@ function begin() {
 /** Five minutes go by, while polls are answered. */
 async function fiveMinutes() {
   for (let ms = 0; ms < 5 * 60_000; ms += 5_000) {
-    mock.timers.tick(5_000);
+    pass(5_000);
     await turn();
   }
 }
@@ -56,19 +59,19 @@ beforeEach(() => {
     setTimeout(() => resolve(TOPS), 20_000);
     signal?.addEventListener('abort', () => reject(new Refused(0, 'network', '')));
   });
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_800_000_000_000 });
+  stopClocks();
 });
 
 afterEach(() => {
   line?.stop();
-  mock.timers.reset();
+  startClocks();
 });
 
 test('two sockets that break before a welcome are followed by a poll, without a word', async () => {
   begin();
 
   broken();
-  mock.timers.tick(0);
+  pass(0);
   broken();
   await turn();
 
@@ -79,7 +82,7 @@ test('two sockets that break before a welcome are followed by a poll, without a 
 test('after five minutes of polling a socket is tried, and taken when it opens', async () => {
   begin();
   broken();
-  mock.timers.tick(0);
+  pass(0);
   broken();
   await turn();
 
@@ -96,7 +99,7 @@ test('after five minutes of polling a socket is tried, and taken when it opens',
 test('a socket that still does not open leaves the poll alone', async () => {
   begin();
   broken();
-  mock.timers.tick(0);
+  pass(0);
   broken();
   await turn();
 
@@ -111,12 +114,12 @@ test('a server that is dead both ways is tried by socket first again', async () 
   answer = () => Promise.reject(new Refused(0, 'network', ''));
   begin();
   broken();
-  mock.timers.tick(0);
+  pass(0);
   broken();
   await turn();
   assert.equal(phases.at(-1), 'waiting');
 
-  mock.timers.tick(30_000);
+  pass(1_000);
 
   assert.deepEqual([sockets.length, phases.at(-1)], [3, 'connecting']);
 });
@@ -124,7 +127,7 @@ test('a server that is dead both ways is tried by socket first again', async () 
 test('what is said by poll goes out in order, and a failure ends the line', async () => {
   begin();
   broken();
-  mock.timers.tick(0);
+  pass(0);
   broken();
   await turn();
 
@@ -145,8 +148,9 @@ test('codes of 44xx end it, but for the two that pass; a planned restart is wait
   for (const [code, phase] of [[4401, 'stopped'], [4406, 'stopped'], [1009, 'stopped'], [4408, 'waiting'], [4429, 'waiting'], [4001, 'waiting']]) {
     begin();
     welcome(sockets.at(-1));
+    phases = [];
     sockets.at(-1).onclose({ code });
-    assert.equal(line.connection.phase, phase, String(code));
+    assert.equal(phases[0], phase, String(code));
     line.stop();
   }
   begin();
@@ -154,28 +158,31 @@ test('codes of 44xx end it, but for the two that pass; a planned restart is wait
   sockets.at(-1).onmessage({ data: '{"t":"bye","in_ms":1730,"why":"restart"}' });
   sockets.at(-1).onclose({ code: 1012 });
 
-  assert.equal(line.connection.retryAt, Date.now() + 1730);
+  assert.equal(line.connection.retryAt - steady(), 1730);
 });
 
-test('an overloaded server gets at least five seconds', () => {
-  begin();
-  welcome(sockets.at(-1));
+test('an overloaded server gets at least five seconds, and not everybody back in the same moment', () => {
+  for (const [random, wait] of [[0, 5_000], [0.5, 7_500], [1, 10_000]]) {
+    begin(random);
+    welcome(sockets.at(-1));
 
-  sockets.at(-1).onclose({ code: 1013 });
+    sockets.at(-1).onclose({ code: 1013 });
 
-  assert.ok(line.connection.retryAt - Date.now() >= 5_000);
+    assert.equal(line.connection.retryAt - steady(), wait);
+    line.stop();
+  }
 });
 
 test('who comes back goes on at once, and a line that died in her absence is found out in four seconds', () => {
   begin();
   welcome(sockets.at(-1));
-  mock.timers.tick(1_000);
+  pass(1_000);
 
   line.wake();
   assert.equal(sockets[0].sent.at(-1).t, 'ping');
-  mock.timers.tick(3_999);
+  pass(3_999);
   assert.equal(sockets.length, 1);
-  mock.timers.tick(1);
+  pass(1);
 
   assert.deepEqual([sockets.length, line.connection.phase], [2, 'connecting']);
 });
@@ -186,15 +193,56 @@ test('a line that answers the question stays', () => {
 
   line.wake();
   sockets[0].onmessage({ data: '{"t":"pong","n":1,"tops":{}}' });
-  mock.timers.tick(4_000);
+  pass(4_000);
 
   assert.deepEqual([sockets.length, line.connection.phase], [1, 'open']);
+});
+
+/** A tab out of sight: its timers run once a minute. `answers`: does the other side still live? */
+async function outOfSight(minutes, answers) {
+  for (let minute = 0; minute < minutes; minute += 1) {
+    pass(60_000, 60_000);
+    for (const socket of sockets) {
+      if (answers && socket.sent.splice(0).some(({ t }) => t === 'ping')) socket.onmessage({ data: '{"t":"pong","n":1,"tops":{}}' });
+    }
+    await turn();
+  }
+}
+
+test('a healthy line stays, though a tab out of sight looks at it once a minute', async () => {
+  begin();
+  welcome(sockets.at(-1));
+
+  await outOfSight(20, true);
+
+  assert.deepEqual([sockets.length, line.connection.phase], [1, 'open']);
+});
+
+test('out of sight too a line that does not answer is given up, and the next begins at once', async () => {
+  begin();
+  welcome(sockets.at(-1));
+
+  await outOfSight(2, false);
+
+  assert.deepEqual([sockets.length, phases.slice(-2)], [2, ['waiting', 'connecting']]);
+});
+
+test('what the server says unasked is a sign of life: nobody asks', () => {
+  begin();
+  welcome(sockets.at(-1));
+
+  for (let beat = 0; beat < 40; beat += 1) {
+    pass(24_000);
+    sockets[0].onmessage({ data: '{"t":"tops","conv":{}}' });
+  }
+
+  assert.deepEqual([sockets.length, sockets[0].sent.length], [1, 0]);
 });
 
 test('a socket that never greets is given up', () => {
   begin();
 
-  mock.timers.tick(10_000);
+  pass(10_000);
 
   assert.ok(phases.includes('waiting'));
 });
@@ -255,7 +303,7 @@ test('a hole longer than one answer is asked for further, and counts once', () =
   gaps.answered(thread);
   receive(3);
   gaps.answered(thread);
-  mock.timers.tick(60_000);
+  pass(60_000);
 
   assert.deepEqual([done.map(({ from, to }) => [from, to]), gaps.count], [[[2, 3], [3, 3]], 1]);
 });
@@ -263,7 +311,7 @@ test('a hole longer than one answer is asked for further, and counts once', () =
 test('a hole that stays begins the line anew, and then the log', () => {
   const { done, gaps, thread } = torn();
 
-  mock.timers.tick(5_000);
+  pass(5_000);
   gaps.found(thread, 3);
   gaps.answered(thread);
 

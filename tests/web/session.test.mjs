@@ -1,7 +1,8 @@
 // The session against a server made of nothing but frames: order, resending, resuming, healing.
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, mock, test } from 'node:test';
+import { afterEach, beforeEach, test } from 'node:test';
 import { Session } from '../../web/core/session.js';
+import { pass, startClocks, stopClocks } from './clocks.mjs';
 
 const me = { ref: 'visitor:1', kind: 'shopper', name: 'Visitor 1' };
 const agent = { ref: 'agent', kind: 'agent', name: 'Mei' };
@@ -43,12 +44,12 @@ const event = (s, more = {}) => ({ t: 'ev', c: 'c1', s, from: agent, k: 'message
 
 beforeEach(() => {
   Socket.all = [];
-  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_800_000_000_000 });
+  stopClocks();
 });
 
 afterEach(() => {
   session.stop();
-  mock.timers.reset();
+  startClocks();
 });
 
 test('hello is the first frame and carries token and conversations', () => {
@@ -79,7 +80,7 @@ test('after a break the unacknowledged go out again in order, and the cursor is 
   socket.hear({ t: 'ack', c: 'c1', m: first, s: 2, ts: 1 });
 
   socket.onclose({ code: 1006 });
-  mock.timers.tick(0);
+  pass(0);
   const next = Socket.all.at(-1);
   next.welcome();
 
@@ -93,7 +94,7 @@ test('a message written without a line goes out when it is back', async () => {
 
   const id = await session.send('c1', 'message', { text: 'offline' });
   assert.equal(thread.rows()[0].delivery, 'waiting');
-  mock.timers.tick(0);
+  pass(0);
   Socket.all.at(-1).welcome();
 
   assert.deepEqual(Socket.all.at(-1).of('send').map(({ m }) => m), [id]);
@@ -106,7 +107,7 @@ test('a refusal for now sends the whole line again after the wait', async () => 
 
   socket.hear({ t: 'err', c: 'c1', m: first, code: 'too_many', retry: 'same', retry_ms: 2000 }, { t: 'err', c: 'c1', m: second, code: 'order', retry: 'order' });
   assert.equal(socket.of('send').length, 2);
-  mock.timers.tick(2000);
+  pass(2000);
 
   assert.deepEqual(socket.of('send').slice(2).map(({ m }) => m), [first, second]);
 });
@@ -118,7 +119,7 @@ test('a refusal for good leaves the followers without it', async () => {
 
   socket.hear({ t: 'err', c: 'c1', m: first, code: 'text_too_long', retry: 'no', info: { message: 'Too long.' } });
   socket.hear({ t: 'err', c: 'c1', m: second, code: 'order', retry: 'order' });
-  mock.timers.tick(1000);
+  pass(1000);
 
   assert.equal(thread.rows()[0].delivery, 'failed');
   assert.deepEqual(socket.of('send').slice(2).map(({ m, after }) => [m, after]), [[second, undefined]]);
@@ -138,7 +139,7 @@ test('what the beacon knows and this page lacks is fetched after a moment', () =
 
   socket.hear({ t: 'tops', conv: { c1: ['e1', 3] } });
   assert.equal(socket.of('get').length, 0);
-  mock.timers.tick(3000);
+  pass(3000);
 
   assert.deepEqual(socket.of('get'), [{ t: 'get', c: 'c1', from: 2, to: 3 }]);
 });
@@ -147,9 +148,9 @@ test('marks are told at most once a second and never go back', () => {
   const { socket } = begin();
 
   for (const upto of [1, 3, 2]) session.read('c1', upto);
-  mock.timers.tick(1000);
+  pass(1000);
   session.read('c1', 2);
-  mock.timers.tick(1000);
+  pass(1000);
 
   assert.deepEqual(socket.of('read'), [{ t: 'read', c: 'c1', upto: 3 }]);
 });
@@ -159,7 +160,7 @@ test('typing is told at most once in three seconds', () => {
 
   session.typing('c1');
   session.typing('c1');
-  mock.timers.tick(3000);
+  pass(3000);
   session.typing('c1');
 
   assert.equal(socket.of('typing').length, 2);
@@ -171,10 +172,10 @@ test('a sign-in that ended stops the line; an overloaded server does not', () =>
   session.addEventListener('connection', (change) => phases.push(change.detail.phase));
 
   socket.onclose({ code: 1013 });
-  mock.timers.tick(60_000);
+  pass(10_000);
   Socket.all.at(-1).welcome();
   Socket.all.at(-1).onclose({ code: 4401 });
-  mock.timers.tick(600_000);
+  pass(600_000);
 
   assert.deepEqual([phases[0], phases.at(-1)], ['waiting', 'stopped']);
 });
@@ -182,9 +183,9 @@ test('a sign-in that ended stops the line; an overloaded server does not', () =>
 test('a line that stays silent is given up', () => {
   const { socket } = begin();
 
-  mock.timers.tick(30_000);
+  pass(30_000);
   assert.ok(socket.of('ping').length > 0);
-  mock.timers.tick(15_000);
+  pass(15_000);
 
   assert.ok(Socket.all.length > 1);
 });

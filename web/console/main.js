@@ -6,6 +6,7 @@ import './thread.js';
 import { carry, csrf } from '../core/calls.js';
 import { open } from '../core/kept.js';
 import { keepCurrent } from '../core/reload.js';
+import { ServerTime } from '../core/servertime.js';
 import { Session } from '../core/session.js';
 import { closeMenus } from '../desk/menus.js';
 import { part } from '../parts/element.js';
@@ -30,6 +31,7 @@ const session = new Session({
   as: 'staff',
   me: { ref: boot.me.ref, kind: 'agent', name: boot.me.name },
   csrf,
+  time: new ServerTime(boot.inbox.now),
   inbox: true,
   outbox,
 });

@@ -21,18 +21,22 @@ export class Gaps {
 
   /** What follows the cursor is missing up to here. @param {Thread} thread @param {number} to */
   found(thread, to) {
+    if (this.#isNew(thread, to)) this.count += 1;
+    this.wanted(thread, to);
+  }
+
+  /** It is no hole yet, but it is asked for like one. @param {Thread} thread @param {number} to */
+  wanted(thread, to) {
     const from = thread.cursor + 1;
     const known = this.#holes.get(thread.id);
     if (to < from || known?.timer) return;
-    if (known?.from === from) return this.#ask(thread, { ...known, to });
-    this.count += 1;
-    this.#ask(thread, { from, to, tries: 0 });
+    this.#ask(thread, known?.from === from ? { ...known, to } : { from, to, tries: 0 });
   }
 
-  /** An answer has come: is the hole closed, smaller, or as it was? @param {Thread} thread */
-  answered(thread) {
+  /** An answer has come: is the hole closed, smaller, or as it was? One that ends before it is about something else. @param {Thread} thread @param {number} [last] */
+  answered(thread, last = Infinity) {
     const hole = this.#holes.get(thread.id);
-    if (!hole?.timer) return;
+    if (!hole?.timer || last < hole.from) return;
     clearTimeout(hole.timer);
     if (thread.cursor >= hole.to) this.#holes.delete(thread.id);
     else if (thread.cursor >= hole.from) this.#ask(thread, { ...hole, from: thread.cursor + 1 });
@@ -51,6 +55,12 @@ export class Gaps {
       clearTimeout(hole.timer);
       delete hole.timer;
     }
+  }
+
+  /** @param {Thread} thread @param {number} to */
+  #isNew(thread, to) {
+    const known = this.#holes.get(thread.id);
+    return to > thread.cursor && !known?.timer && known?.from !== thread.cursor + 1;
   }
 
   /** @param {Thread} thread @param {Hole} hole */

@@ -4,19 +4,26 @@
 // socket again after a while: proxies that swallow sockets are a property of the place, and people move.
 import { poll } from './poll.js';
 import { BROKEN, opens, socket } from './socket.js';
+import { steady } from './steady.js';
 
 /** @import { ClientFrame, ServerFrame } from './frames.js' */
 /** @import { Post } from './poll.js' */
 /** @import { Ends as WayEnds, MakeSocket, Way } from './socket.js' */
 /** @typedef {'idle' | 'connecting' | 'open' | 'waiting' | 'stopped'} Phase */
-/** `retryAt` is set while waiting, `code` is the close code that stopped it. @typedef {{phase: Phase, retryAt: number | null, code: number | null}} Connection */
-/** @typedef {{url: string, post: Post, hello: () => ClientFrame, frames: (frames: ServerFrame[]) => void, changed: (now: Connection) => void,
- *   makeSocket?: MakeSocket, random?: () => number}} Ends */
+/** `retryAt` is set while waiting, by the steady clock; `code` is the close code that stopped it. @typedef {{phase: Phase, retryAt: number | null, code: number | null}} Connection */
+/**
+ * `begun`: what a new line said first has been taken, from now on it may be spoken on.
+ * @typedef {{url: string, post: Post, hello: () => ClientFrame, frames: (frames: ServerFrame[]) => void, begun: () => void,
+ *   changed: (now: Connection) => void, makeSocket?: MakeSocket, random?: () => number}} Ends
+ */
 
 const SHORTEST_MS = 500;
 const LONGEST_MS = 30_000;
 const STABLE_MS = 60_000;
-const SILENT_MS = 40_000;
+/** For so long the answer to a question may take; a tab out of sight looks once a minute, so silence alone proves nothing. */
+const ANSWER_MS = 15_000;
+/** Between two looks at the line, where nobody slows the timers down. */
+const LOOK_MS = 5_000;
 const GREETING_MS = 10_000;
 const PROBE_MS = 4_000;
 const PATIENT_MS = 30_000;
@@ -41,6 +48,8 @@ export class Line {
   #pollUntil = 0;
   #tries = 0;
   #heard = 0;
+  /** When the question was put that nothing was heard after. @type {number | null} */
+  #asked = null;
   #beat = 25_000;
   /** @type {number | null} */
   #promised = null;
@@ -64,7 +73,7 @@ export class Line {
   /** Connect now, without waiting for the next try. */
   connect() {
     if (this.#way) return;
-    this.#go(Date.now() < this.#pollUntil);
+    this.#go(steady() < this.#pollUntil);
   }
 
   /** Let go until `connect` is called. */
@@ -103,17 +112,19 @@ export class Line {
     const ends = { heard: (frames) => way === this.#way && this.#receive(frames), closed: (code) => way !== null && this.#closed(way, code) };
     way = byPoll ? poll(ends, this.ends) : socket(ends, this.ends);
     this.#way = way;
-    this.#heard = Date.now();
+    this.#hear();
     this.#timers.greeting = setTimeout(() => way && this.#abandon(way), GREETING_MS);
     this.#watch(way);
   }
 
   /** @param {ServerFrame[]} frames */
   #receive(frames) {
-    this.#heard = Date.now();
+    const wasOpen = this.isOpen;
+    this.#hear();
     for (const frame of frames) this.#note(frame);
     if (this.#isPolling && !this.isOpen) this.#opened();
     this.ends.frames(frames);
+    if (!wasOpen && this.isOpen) this.ends.begun();
   }
 
   /** @param {ServerFrame} frame */
@@ -135,8 +146,8 @@ export class Line {
 
   /** Sockets do not get through here; look again later. */
   #staysByPoll() {
-    if (Date.now() >= this.#pollUntil) this.#pollUntil = Date.now() + BY_POLL_MS;
-    this.#timers.trial = setTimeout(() => void this.#tryOut(), this.#pollUntil - Date.now());
+    if (steady() >= this.#pollUntil) this.#pollUntil = steady() + BY_POLL_MS;
+    this.#timers.trial = setTimeout(() => void this.#tryOut(), this.#pollUntil - steady());
   }
 
   async #tryOut() {
@@ -160,9 +171,15 @@ export class Line {
       if (this.#failures >= MOST_FAILURES) return this.#go(true);
     }
     if (!wasOpen && this.#isPolling) this.#pollUntil = 0;
+    return this.#wait(code);
+  }
+
+  /** What is due at once needs no timer: out of sight even the shortest takes a minute. @param {number} code */
+  #wait(code) {
     const wait = this.#pause(code);
-    this.#timers.retry = setTimeout(() => this.connect(), wait);
-    return this.#change({ phase: 'waiting', retryAt: Date.now() + wait, code });
+    if (wait > 0) this.#timers.retry = setTimeout(() => this.connect(), wait);
+    this.#change({ phase: 'waiting', retryAt: steady() + wait, code });
+    if (wait <= 0 && this.connection.phase === 'waiting') this.connect();
   }
 
   /** At once the first time, then anywhere up to a doubling limit, so that a thousand pages do not come back together. @param {number} code */
@@ -173,26 +190,38 @@ export class Line {
     if (code === ABUSE) return PATIENT_MS;
     this.#tries += 1;
     const least = code === OVERLOADED ? OVERLOADED_MS : this.#tries === 1 ? 0 : SHORTEST_MS;
-    const limit = Math.max(least, this.#tries === 1 ? 0 : Math.min(LONGEST_MS, SHORTEST_MS * 2 ** (this.#tries - 1)));
+    const limit = Math.max(2 * least, this.#tries === 1 ? 0 : Math.min(LONGEST_MS, SHORTEST_MS * 2 ** (this.#tries - 1)));
     return least + (this.ends.random ?? Math.random)() * (limit - least);
   }
 
-  /** Asks for a sign of life when nothing was heard for a beat, and gives up on a line that stays silent. @param {Way} way */
+  /** Asks for a sign of life when nothing was heard for a beat, and gives up on a line that does not answer. @param {Way} way */
   #watch(way) {
-    const silence = Date.now() - this.#heard;
-    if (silence >= SILENT_MS) return this.#abandon(way);
-    if (silence >= this.#beat && this.isOpen) way.probe();
-    this.#timers.watch = setTimeout(() => this.#watch(way), 5_000);
+    const now = steady();
+    if (this.#asked !== null && now - this.#asked >= ANSWER_MS) return this.#abandon(way);
+    if (this.#asked === null && this.isOpen && now - this.#heard >= this.#beat) this.#ask(way);
+    this.#timers.watch = setTimeout(() => this.#watch(way), LOOK_MS);
     return undefined;
   }
 
   /** After a sleep the line may be dead without anybody having said so. */
   #probe() {
     const way = this.#way;
-    const asked = Date.now();
-    way?.probe();
+    if (!way) return;
+    this.#ask(way);
     clearTimeout(this.#timers.probe);
-    this.#timers.probe = setTimeout(() => way && this.#heard < asked && this.#abandon(way), PROBE_MS);
+    this.#timers.probe = setTimeout(() => this.#asked !== null && this.#abandon(way), PROBE_MS);
+  }
+
+  /** @param {Way} way */
+  #ask(way) {
+    this.#asked ??= steady();
+    way.probe();
+  }
+
+  /** The other side lives. */
+  #hear() {
+    this.#heard = steady();
+    this.#asked = null;
   }
 
   /** A dead peer never answers the close either, so the way is left behind rather than waited for. @param {Way} way */

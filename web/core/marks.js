@@ -1,4 +1,5 @@
 // How far this reader has come, and that she is writing: told seldom, and never backwards.
+import { steady } from './steady.js';
 
 /** @import { ClientFrame } from './frames.js' */
 
@@ -41,8 +42,8 @@ export class Marks {
 
   /** @param {string} conversation */
   typing(conversation) {
-    const now = Date.now();
-    if (now - (this.#typed.get(conversation) ?? 0) < TYPING_MS) return;
+    const now = steady();
+    if (now - (this.#typed.get(conversation) ?? -TYPING_MS) < TYPING_MS) return;
     if (this.say({ t: 'typing', c: conversation })) this.#typed.set(conversation, now);
   }
 }

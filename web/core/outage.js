@@ -1,4 +1,5 @@
 // How the connection looks to a person: nothing for a moment's break, then one steady state with a countdown in it.
+import { steady } from './steady.js';
 
 /** @import { Connection } from './line.js' */
 /** @typedef {'' | 'connecting' | 'waiting' | 'offline' | 'back' | 'stopped'} Look */
@@ -16,7 +17,7 @@ export class Outage {
   wasOpen = false;
 
   /** @param {Connection} connection @param {number} [now] */
-  note(connection, now = Date.now()) {
+  note(connection, now = steady()) {
     if (connection.phase === 'open') this.#opened(now);
     else if (connection.phase !== 'idle') this.#lost ??= now;
     this.#connection = connection;
@@ -27,12 +28,12 @@ export class Outage {
   }
 
   /** Has it lasted long enough to say so? @param {number} [now] */
-  isLost(now = Date.now()) {
+  isLost(now = steady()) {
     return this.#lost !== null && now - this.#lost >= PATIENCE_MS;
   }
 
   /** @param {number} [now] @param {boolean} [isOnline] @returns {Look} */
-  look(now = Date.now(), isOnline = globalThis.navigator?.onLine ?? true) {
+  look(now = steady(), isOnline = globalThis.navigator?.onLine ?? true) {
     const { phase } = this.#connection;
     if (phase === 'stopped') return 'stopped';
     if (now < this.#backUntil) return 'back';
@@ -47,12 +48,12 @@ export class Outage {
   }
 
   /** Until the next try. @param {number} [now] */
-  seconds(now = Date.now()) {
+  seconds(now = steady()) {
     return Math.max(0, Math.ceil(((this.#connection.retryAt ?? 0) - now) / 1000));
   }
 
   /** When the look changes by itself, if it does; while it counts down, every half second. @param {number} [now] @returns {number | null} ms from now */
-  nextChange(now = Date.now()) {
+  nextChange(now = steady()) {
     if (now < this.#backUntil) return this.#backUntil - now;
     const { phase } = this.#connection;
     if (this.#lost === null || phase === 'stopped' || phase === 'idle') return null;

@@ -83,8 +83,9 @@ export class Sending {
     this.#watch();
     if (!this.outbox.isCarrier || !this.wire.isOpen()) return;
     for (const entry of this.outbox.waiting()) {
+      if (this.#wired.has(entry.m)) continue;
       if (this.wire.now() - entry.at > TOO_OLD_MS) this.#refuse(entry.c, entry.m, { code: 'too_old', message: t('refusal.too_old') });
-      else if (!this.#wired.has(entry.m)) this.#put(entry);
+      else this.#put(entry);
     }
   }
 

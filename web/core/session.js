@@ -5,80 +5,97 @@
 // a hole is asked for. Elements listen to this object and talk to no network themselves.
 import { post } from './calls.js';
 import { clientId } from './frames.js';
-import { Gaps } from './gaps.js';
+import { Healing } from './healing.js';
+import { Hearing } from './hearing.js';
 import { Line } from './line.js';
 import { Marks } from './marks.js';
-import { Outage } from './outage.js';
 import { Outbox } from './outbox.js';
+import { Outlook } from './outlook.js';
 import { Sending } from './sending.js';
-import { Thread } from './thread.js';
+import { ServerTime } from './servertime.js';
+import { Watching } from './watching.js';
 import { whenBack } from './waking.js';
 
-/** @import { Body, ClientFrame, Cursor, Err, Ev, ServerFrame, Tops, Who } from './frames.js' */
+/** @import { Body, ClientFrame, Welcome, Who } from './frames.js' */
 /** @import { Connection } from './line.js' */
 /** @import { Post } from './poll.js' */
 /** @import { MakeSocket } from './socket.js' */
+/** @import { Thread } from './thread.js' */
 /**
- * @typedef {{as: 'shopper' | 'staff', me: Who, csrf: () => string, inbox?: boolean, outbox?: Outbox, url?: string,
+ * `time`: the server's, as the page brought it.
+ * @typedef {{as: 'shopper' | 'staff', me: Who, csrf: () => string, time?: ServerTime, inbox?: boolean, outbox?: Outbox, url?: string,
  *   makeSocket?: MakeSocket, post?: Post}} Setup
  */
-/** @typedef {{thread: Thread, purpose?: string}} Watched */
-
-const LAG_MS = 3_000;
-const PAGE = 50;
 
 export class Session extends EventTarget {
-  /** @type {Who} */
-  me;
   /** @type {Record<string, number>} */
   limits = {};
-  /** The server's clock minus ours, in ms. */
-  skew = 0;
-  outage = new Outage();
 
-  /** @type {Map<string, Watched>} */
-  #watched = new Map();
-  #line;
-  #sending;
-  #marks = new Marks((frame) => this.#line.say(frame));
-  #gaps = new Gaps({
-    say: (frame) => this.#line.say(frame),
-    reconnect: () => this.#line.again(),
-    afresh: (conversation) => this.#afresh(conversation),
-  });
   #tab = clientId();
   #setup;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #glance;
+  #time;
+  #line;
+  #watching;
+  #healing;
+  #sending;
+  #marks;
+  #hearing;
+  #outlook = new Outlook(() => this.#emit('connection', this.connection));
   #sleep = () => {};
 
   /** @param {Setup} setup */
   constructor(setup) {
     super();
     this.#setup = setup;
-    this.me = setup.me;
+    this.#time = setup.time ?? new ServerTime();
+    const say = (/** @type {ClientFrame} */ frame) => this.#line.say(frame);
+    this.#watching = new Watching(setup.me, say);
+    this.#marks = new Marks(say);
+    this.#healing = new Healing({ watching: this.#watching, say, reconnect: () => this.#line.again() });
     this.#sending = new Sending(setup.outbox ?? new Outbox(), {
-      say: (frame) => this.#line.say(frame),
+      say,
       isOpen: () => this.#line.isOpen,
-      now: () => this.#now(),
+      now: () => this.#time.now(),
       thread: (conversation) => this.thread(conversation),
       changed: (conversation) => this.#changed(conversation),
       refill: () => this.#refill(),
       left: () => this.#emit('left', {}),
     });
+    this.#hearing = new Hearing({
+      watching: this.#watching,
+      healing: this.#healing,
+      sending: this.#sending,
+      marks: this.#marks,
+      greeted: (welcome) => this.#greeted(welcome),
+      tell: (type, detail) => this.#emit(type, detail),
+    });
     this.#line = new Line({
       url: setup.url ?? socketUrl(),
       post: setup.post ?? post,
       hello: () => this.#hello(),
-      frames: (frames) => this.#take(frames),
+      frames: (frames) => this.#hearing.take(frames),
+      begun: () => this.#begin(),
       changed: (connection) => this.#connected(connection),
       makeSocket: setup.makeSocket,
     });
   }
 
+  get me() {
+    return this.#watching.me;
+  }
+
   /** @returns {Connection} */
   get connection() {
     return this.#line.connection;
+  }
+
+  get outage() {
+    return this.#outlook.outage;
+  }
+
+  /** The server's clock minus ours, in ms. */
+  get skew() {
+    return this.#time.skew;
   }
 
   /** Sockets do not get through here: news of the whole inbox must be fetched. */
@@ -92,7 +109,7 @@ export class Session extends EventTarget {
 
   /** Holes this page has seen in what it received; the target is 0. */
   get gaps() {
-    return this.#gaps.count;
+    return this.#healing.count;
   }
 
   /** Connect, and come back by itself until `stop`. */
@@ -106,15 +123,14 @@ export class Session extends EventTarget {
     this.#sleep();
     this.#sending.stop();
     this.#line.stop();
-    clearTimeout(this.#glance);
+    this.#outlook.stop();
   }
 
   /** Go on as somebody else: a guest who has just proven who she is. What is still unsent goes along. @param {Who} me @param {Outbox} outbox */
   async become(me, outbox) {
     this.stop();
     await this.#sending.become(outbox);
-    this.me = me;
-    for (const { thread } of this.#watched.values()) thread.me = me;
+    this.#watching.me = me;
     this.start();
   }
 
@@ -125,24 +141,22 @@ export class Session extends EventTarget {
 
   /** Follow a conversation. Its thread shows at once what is still in the outbox. @param {string} conversation @param {{purpose?: string}} [options] @returns {Thread} */
   watch(conversation, { purpose } = {}) {
-    const known = this.#watched.get(conversation);
-    if (known) return known.thread;
-    const thread = new Thread(conversation, this.me);
-    this.#watched.set(conversation, { thread, purpose });
+    const known = this.thread(conversation);
+    if (known) return known;
+    const thread = this.#watching.follow(conversation, purpose);
     this.#sending.show(thread);
-    this.#line.say({ t: 'sub', c: conversation, ...this.#cursor(conversation) });
     return thread;
   }
 
   /** @param {string} conversation */
   unwatch(conversation) {
-    this.#gaps.forget(conversation);
-    if (this.#watched.delete(conversation)) this.#line.say({ t: 'unsub', c: conversation });
+    this.#healing.forget(conversation);
+    this.#watching.leave(conversation);
   }
 
   /** @param {string} conversation @returns {Thread | undefined} */
   thread(conversation) {
-    return this.#watched.get(conversation)?.thread;
+    return this.#watching.thread(conversation);
   }
 
   /**
@@ -152,7 +166,7 @@ export class Session extends EventTarget {
    */
   async send(conversation, kind, body, { seen, preview } = {}) {
     const m = clientId();
-    await this.#sending.send({ m, c: conversation, k: kind, b: body, at: this.#now(), ...(seen === undefined ? {} : { seen }) }, preview);
+    await this.#sending.send({ m, c: conversation, k: kind, b: body, at: this.#time.now(), ...(seen === undefined ? {} : { seen }) }, preview);
     return m;
   }
 
@@ -169,8 +183,7 @@ export class Session extends EventTarget {
   /** Ask for older events; they arrive like any other, a 'page' event ends them. @param {string} conversation */
   earlier(conversation) {
     const thread = this.thread(conversation);
-    if (!thread?.hasEarlier) return false;
-    return this.#line.say({ t: 'get', c: conversation, before: thread.first, limit: PAGE });
+    return thread?.hasEarlier ? this.#healing.earlier(thread) : false;
   }
 
   /** This reader has seen everything up to here. Told at most once a second; only ever grows. @param {string} conversation @param {number} upto */
@@ -183,151 +196,43 @@ export class Session extends EventTarget {
     this.#marks.typing(conversation);
   }
 
-  #now() {
-    return Date.now() + this.skew;
+  /** @returns {ClientFrame} */
+  #hello() {
+    const { as, csrf, inbox } = this.#setup;
+    return { t: 'hello', csrf: csrf(), tab: this.#tab, as, subs: this.#watching.subs(), ...(inbox ? { inbox } : {}) };
+  }
+
+  /** @param {Welcome} welcome */
+  #greeted({ me, limits, now }) {
+    this.#watching.me = me;
+    this.limits = limits;
+    this.#time.set(now);
+    this.#emit('welcome', { me, limits });
   }
 
   /** @param {Connection} connection */
   #connected(connection) {
     const { phase } = connection;
-    this.outage.note(connection);
-    if (phase !== 'open') this.#gaps.pause();
-    else {
-      this.#sending.begin();
-      this.#marks.tell();
+    if (phase !== 'open') {
+      this.#healing.pause();
+      this.#watching.pause();
     }
-    this.#emit('connection', connection);
+    this.#outlook.note(connection);
     if (phase === 'open') this.#emit('opened', {});
-    this.#glanceLater();
   }
 
-  /** A break that lasts looks different, though nothing has happened. */
-  #glanceLater() {
-    clearTimeout(this.#glance);
-    const wait = this.outage.nextChange();
-    if (wait === null) return;
-    this.#glance = setTimeout(() => {
-      this.#emit('connection', this.connection);
-      this.#glanceLater();
-    }, wait);
-  }
-
-  /** @returns {ClientFrame} */
-  #hello() {
-    const subs = Object.fromEntries([...this.#watched.keys()].map((c) => [c, this.#cursor(c)]));
-    const { as, csrf, inbox } = this.#setup;
-    return { t: 'hello', csrf: csrf(), tab: this.#tab, as, subs, ...(inbox ? { inbox } : {}) };
-  }
-
-  /** @param {string} conversation @returns {Cursor} */
-  #cursor(conversation) {
-    const watched = this.#watched.get(conversation);
-    if (!watched) return {};
-    const { thread, purpose } = watched;
-    const from = thread.epoch === null ? {} : { cur: thread.cursor, ep: thread.epoch, ...(thread.marks ? { marks: thread.marks } : {}) };
-    return { ...from, ...(purpose ? { purpose } : {}) };
+  /** Now that the server's time is known, and who we are: what waited goes out. */
+  #begin() {
+    this.#sending.begin();
+    this.#marks.tell();
   }
 
   /** The outbox is not what it was: another tab wrote, or left something behind. */
   #refill() {
-    for (const { thread } of this.#watched.values()) {
+    for (const thread of this.#watching.threads()) {
       this.#sending.show(thread);
       this.#changed(thread.id);
     }
-  }
-
-  /** @param {ServerFrame[]} frames */
-  #take(frames) {
-    /** @type {Set<string>} */
-    const touched = new Set();
-    for (const frame of frames) {
-      this.#handle(frame);
-      if ('c' in frame && frame.c) touched.add(frame.c);
-    }
-    for (const conversation of touched) this.#changed(conversation);
-  }
-
-  /** @param {ServerFrame} frame */
-  #handle(frame) {
-    switch (frame.t) {
-      case 'welcome': return this.#welcomed(frame);
-      case 'ev': return this.#received(frame);
-      case 'ack':
-        this.#sending.taken(frame);
-        return this.#emit('ack', { conversation: frame.c, ...frame });
-      case 'err': return this.#refused(frame);
-      case 'sub_ok': return this.thread(frame.c)?.open(frame);
-      case 'reset':
-        this.thread(frame.c)?.forget();
-        return this.#emit('reset', { conversation: frame.c, ...frame });
-      case 'state':
-        this.thread(frame.c)?.mark(frame);
-        return this.#emit('state', { conversation: frame.c, ...frame });
-      case 'gone':
-        this.#watched.delete(frame.c);
-        return this.#emit('gone', { conversation: frame.c });
-      case 'typing': return this.#emit('typing', { conversation: frame.c, who: frame.who, ttl: frame.ttl });
-      case 'page': return this.#paged(frame);
-      case 'tops': return this.#compare(frame.conv);
-      case 'pong': return this.#compare(frame.tops);
-      default: return undefined;
-    }
-  }
-
-  /** @param {ServerFrame & {t: 'welcome'}} frame */
-  #welcomed({ me, limits, now }) {
-    this.me = me;
-    this.limits = limits;
-    this.skew = now - Date.now();
-    for (const { thread } of this.#watched.values()) thread.me = me;
-    this.#emit('welcome', { me, limits });
-  }
-
-  /** @param {Ev} event */
-  #received(event) {
-    if (event.m) this.#sending.taken({ t: 'ack', c: event.c, m: event.m, s: event.s, ts: event.ts });
-    const thread = this.thread(event.c);
-    if (!thread || thread.epoch === null) return;
-    const { fresh, missing } = thread.receive(event);
-    if (missing) this.#gaps.found(thread, missing.to);
-    if (event.from.kind !== this.me.kind) this.#marks.reach('rcvd', event.c, thread.cursor);
-    if (fresh) this.#emit('event', { conversation: event.c, thread, event });
-  }
-
-  /** @param {ServerFrame & {t: 'page'}} frame */
-  #paged(frame) {
-    const thread = this.thread(frame.c);
-    if (thread) this.#gaps.answered(thread);
-    this.#emit('page', { conversation: frame.c, ...frame });
-  }
-
-  /** @param {Err} frame */
-  #refused(frame) {
-    this.#sending.refused(frame);
-    const { c = '', code, info } = frame;
-    if (code === 'stale') this.#fetchTo(this.thread(c), Number(info?.seq ?? 0));
-    this.#emit('err', { conversation: c, ...frame });
-  }
-
-  /** The server says how far each log reaches; what is still missing after a moment was lost on the way. @param {Tops} tops */
-  #compare(tops) {
-    for (const [conversation, [epoch, last]] of Object.entries(tops)) {
-      const thread = this.thread(conversation);
-      if (!thread || thread.epoch === null) continue;
-      if (thread.epoch !== epoch) this.#afresh(conversation);
-      else if (last > thread.cursor) setTimeout(() => this.#fetchTo(thread, last), LAG_MS);
-    }
-  }
-
-  /** @param {Thread | undefined} thread @param {number} last */
-  #fetchTo(thread, last) {
-    if (thread && thread.epoch !== null && thread === this.thread(thread.id)) this.#gaps.found(thread, last);
-  }
-
-  /** What is held of it cannot be continued: begin at the newest. @param {string} conversation */
-  #afresh(conversation) {
-    this.thread(conversation)?.forget();
-    this.#line.say({ t: 'sub', c: conversation, ...this.#cursor(conversation) });
   }
 
   /** @param {string} conversation */

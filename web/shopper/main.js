@@ -7,6 +7,7 @@ import './login.js';
 import './orders.js';
 import { carry, post, Refused } from '../core/calls.js';
 import { t } from '../core/i18n.js';
+import { ServerTime } from '../core/servertime.js';
 import { part } from '../parts/element.js';
 import { read } from './boot.js';
 import { Host } from './host.js';
@@ -16,6 +17,7 @@ import { Talk } from './talk.js';
 /** @import { Standing } from './boot.js' */
 
 const boot = read();
+const time = new ServerTime(boot.now);
 const page = part(document, '.shopper', HTMLElement);
 const host = boot.framed ? new Host(boot.hosts) : null;
 const talk = new Talk(page, host);
@@ -66,7 +68,7 @@ function agree(form) {
 /** @param {Standing} standing */
 async function enter(standing) {
   page.dataset.view = 'chat';
-  await talk.begin(standing, boot.limits);
+  await talk.begin(standing, boot.limits, time);
   host?.settle();
   if (matchMedia('(pointer: fine)').matches || !boot.framed) talk.focus();
   else part(page, 'h1', HTMLElement).focus();

@@ -17,6 +17,7 @@ import { OrderSheet } from './orders.js';
 
 /** @import { Ev, Who } from '../core/frames.js' */
 /** @import { Kept } from '../core/kept.js' */
+/** @import { ServerTime } from '../core/servertime.js' */
 /** @import { Row, Thread } from '../core/thread.js' */
 /** @import { Boot, Me, Standing } from './boot.js' */
 /** @typedef {{text: string, until: (kept: Promise<unknown>) => void, edits: number | null}} Composed */
@@ -58,14 +59,14 @@ export class Talk {
     this.#listen();
   }
 
-  /** @param {Standing} standing @param {Boot['limits']} limits */
-  async begin(standing, limits) {
+  /** @param {Standing} standing @param {Boot['limits']} limits @param {ServerTime} time */
+  async begin(standing, limits, time) {
     const { me, conversation } = standing;
     if (!me || !conversation) throw new Error('a conversation needs somebody');
     carry(standing.csrf);
     this.#conversation = conversation.id;
     this.#kept = await keptOf(standing);
-    this.session = new Session({ as: 'shopper', me, csrf, outbox: this.#kept.outbox });
+    this.session = new Session({ as: 'shopper', me, csrf, time, outbox: this.#kept.outbox });
     keepCurrent(this.session);
     this.login.limits = limits;
     this.composer.conversation = conversation.id;
