@@ -161,7 +161,7 @@ class Client:
         first = view.first
         await self.until(partial(view.reaches, first, view.last))
         while first > 1:
-            await self._send({"t": "get", "c": conversation, "before": first, "limit": protocol.PAGE})
+            await self._send(self.views.earlier(conversation, first))
             first = max(1, first - protocol.PAGE)
             await self.until(partial(view.reaches, first, view.last))
         return view.events
