@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from core import ids
 from core.refusals import Invalid, NotFound
 
 TEXT_POINTS = 4_000
@@ -86,6 +87,8 @@ def read(kind: str, raw: Raw | bytes) -> dict[str, Any]:
 
 def _read_media(body: MediaBody) -> dict[str, Any]:
     attachment = body.attachment if isinstance(body.attachment, str) else body.attachment.id
+    if not ids.is_id(attachment):
+        raise NotFound
     text = {"text": check_text(body.text)} if body.text else {}
     return {"attachment": attachment, **text}
 

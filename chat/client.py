@@ -127,15 +127,17 @@ class Client:
 
     async def post(self, conversation: str, text: str, *, kind: str = "message") -> Pending:
         """Say something and go on; `done` of what is returned tells when the server has it."""
-        pending = self.outbox.put(conversation, kind, {"text": text})
-        await self._send_all([pending])
-        return pending
+        return await self._put(conversation, kind, {"text": text})
 
     async def show(self, conversation: str, attachment: str) -> int:
         """Send an uploaded file and wait until the server has it. Raises: Refusing."""
-        pending = self.outbox.put(conversation, "media", {"attachment": attachment})
+        return await (await self._put(conversation, "media", {"attachment": attachment})).done
+
+    async def _put(self, conversation: str, kind: str, body: object) -> Pending:
+        self._refuse_after_the_end()
+        pending = self.outbox.put(conversation, kind, body)
         await self._send_all([pending])
-        return await pending.done
+        return pending
 
     async def read(self, conversation: str, upto: int) -> None:
         """Say that everything up to a number has been read."""
@@ -145,9 +147,12 @@ class Client:
         """Wait until something about this client holds. Raises: TimeoutError, Refusing."""
         async with asyncio.timeout(limit_s):
             while not holds():
-                if self._stopped is not None:
-                    raise Refusing(self._stopped, "The server closed the connection for good.")
+                self._refuse_after_the_end()
                 await self._changed.wait()
+
+    def _refuse_after_the_end(self) -> None:
+        if self._stopped is not None:
+            raise Refusing(self._stopped, "The connection has ended for good.")
 
     async def whole(self, conversation: str) -> Sequence[Ev]:
         """Every event from the first: what the newest page leaves out is asked for."""
@@ -156,7 +161,7 @@ class Client:
         first = view.first
         await self.until(partial(view.reaches, first, view.last))
         while first > 1:
-            await self._send({"t": "get", "c": conversation, "before": first, "limit": protocol.PAGE})
+            await self._send(self.views.earlier(conversation, first))
             first = max(1, first - protocol.PAGE)
             await self.until(partial(view.reaches, first, view.last))
         return view.events
@@ -182,6 +187,14 @@ class Client:
             self._line.drop()
 
     async def _live(self) -> None:
+        """Come back until the server forbids it; a fault of ours ends everything that waits, and `aexit` raises it."""
+        try:
+            await self._keep_connected()
+        except Exception:
+            self._stop("client_failed")
+            raise
+
+    async def _keep_connected(self) -> None:
         longest = self._pauses.shortest_s
         while self._stopped is None:
             self._told_to_wait_s = None
@@ -276,13 +289,16 @@ class Client:
 
     def _judge(self, ended: Ended) -> None:
         if ended.code in FOR_GOOD:
-            self._stopped = f"closed_{ended.code}"
-            self.outbox.fail(self._stopped)
-            self._wake()
+            self._stop(f"closed_{ended.code}")
         elif ended.code == Close.ABUSE:
             self._told_to_wait_s = self._pauses.longest_s
         elif ended.wait_s is not None:
             self._told_to_wait_s = ended.wait_s
+
+    def _stop(self, code: str) -> None:
+        self._stopped = code
+        self.outbox.fail(code)
+        self._wake()
 
     def _wake(self) -> None:
         self._changed.set()

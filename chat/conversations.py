@@ -297,6 +297,8 @@ def _for(tx: Transaction, caller: Caller, conversation_id: str, operation: Opera
 
 
 def _one(tx: Transaction, conversation_id: str, now: int, *, is_locked: bool) -> Conversation:
+    if not ids.is_id(conversation_id):
+        raise NotFound
     statement = select(CONVERSATION).where(CONVERSATION.c.id == conversation_id, CONVERSATION.c.expires_ms > now)
     row = tx.execute(row_lock(tx, statement) if is_locked else statement).mappings().one_or_none()
     if row is None:

@@ -3,9 +3,10 @@
 Danger. A conversation that outlives its period or its owner's wish, and a copy that shows an internal note, who of
 the staff wrote, or what was redacted.
 
-Principle. Hidden is expired: every reader and writer asks for `expires_ms > now`, so hiding moves that time to now and
-nothing brings it back. Destroying a conversation's key is its erasure; deleting the rows tidies up. Pictures live in
-the conversation's scope and are the media room's to erase.
+Principle. Hidden is expired: every reader and writer asks for `expires_ms > now`, so hiding moves that time to 0, which
+is past for every clock: for a writer who read hers before she waited for the row, and on a host whose clock is behind.
+Destroying a conversation's key is its erasure; deleting the rows tidies up. Pictures live in the conversation's scope
+and are the media room's to erase.
 
 Boundary. Verbs of one transaction each, repeatable; the caller orders them (core.holdings).
 """
@@ -73,8 +74,7 @@ def _of(tx: Transaction, _: Policy, subject: str) -> list[Held]:
 
 def _hide(tx: Transaction, refs: Sequence[Ref], *, core: Core, now: int) -> None:
     """Hidden is also gone from every screen, whichever process it is connected to."""
-    still_seen = CONVERSATION.c.id.in_(_ids(refs)) & (CONVERSATION.c.expires_ms > now)
-    tx.execute(update(CONVERSATION).where(still_seen).values(expires_ms=now))
+    tx.execute(update(CONVERSATION).where(CONVERSATION.c.id.in_(_ids(refs))).values(expires_ms=0))
     for conversation_id in _ids(refs):
         tx.after_commit(partial(core.hub.publish, hub.ACCESS, hub.hint(conversation_id)))
 

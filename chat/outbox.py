@@ -69,7 +69,8 @@ class Outbox:
         self._witness.acked(ack, at)
         for pending in self._named(ack.m):
             self._pending.remove(pending)
-            pending.done.set_result(ack.s)
+            if not pending.done.done():  # whoever waited may have gone
+                pending.done.set_result(ack.s)
 
     def refuse(self, error: Err, *, at: float) -> None:
         """Give up what is refused for good; what may come again waits for its time, with all that follows it."""
@@ -77,7 +78,8 @@ class Outbox:
             if error.retry == "no" and error.code != "stale":
                 self._pending.remove(pending)
                 self._witness.refused(pending.conversation, pending.client_id, error.code, at)
-                pending.done.set_exception(Refusing(error.code, "The server refused the message."))
+                if not pending.done.done():
+                    pending.done.set_exception(Refusing(error.code, "The server refused the message."))
             else:
                 self.put_off[error.code] += 1
                 wait_ms = error.retry_ms if isinstance(error.retry_ms, int) else AGAIN_MS
@@ -101,7 +103,7 @@ class Outbox:
     def fail(self, code: str) -> None:
         for pending in self._pending:
             if not pending.done.done():
-                pending.done.set_exception(Refusing(code, "The server closed the connection for good."))
+                pending.done.set_exception(Refusing(code, "The connection has ended for good."))
 
     def _named(self, name: str) -> list[Pending]:
         return [pending for pending in self._pending if pending.client_id == name]

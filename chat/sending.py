@@ -19,12 +19,13 @@ import structlog
 from chat import audiences, bodies, protocol, rooms
 from chat.drafts import Ack, Draft, Prepare
 from chat.pace import Pace
+from core import ids
 from core.database import OutcomeUnknown
 from core.identity import codes
 from core.identity.callers import Caller
 from core.identity.permissions import Purpose
 from core.masking import find_cards, mask_cards
-from core.refusals import Invalid, Refusal, TooMany, Unavailable
+from core.refusals import Invalid, NotFound, Refusal, TooMany, Unavailable
 from core.settings import Settings
 from core.web import i18n
 
@@ -88,7 +89,7 @@ class Sending:
         if wait := self._pace.messages.take(asyncio.get_running_loop().time()):
             self._too_fast += 1
             raise TooMany(wait, "rate")
-        bodies.check_client_id(frame.m)
+        _check_ids(frame)
         if frame.k not in (_OF_STAFF if self._caller.is_staff else _OF_SHOPPERS):
             raise Invalid("bad_kind", "That message could not be read.")
         body = bodies.read(frame.k, frame.b)
@@ -120,6 +121,16 @@ class Sending:
             reply(protocol.Ack(frame.c, frame.m, ack.position(self.audience), ack.ts, ack.duplicate, masked))
             return
         reply(refused(_as_refusal(error), self._lang, c=frame.c, m=frame.m))
+
+
+def _check_ids(frame: protocol.Send) -> None:
+    """What is no id of anything is refused before it is queued: one that a database cannot hold (a NUL) would take the
+    whole batch down with it. Raises: Invalid, NotFound."""
+    if not ids.is_id(frame.c):
+        raise NotFound
+    bodies.check_client_id(frame.m)
+    if frame.after:
+        bodies.check_client_id(frame.after)
 
 
 def _as_refusal(error: BaseException | None) -> Refusal:

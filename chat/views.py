@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from chat.lines import Frame
-from chat.protocol import Ev, Reset, SubOk
+from chat.protocol import PAGE, Ev, Reset, SubOk
 from chat.witness import Witness
 
 NO_MARKS = -1
@@ -17,7 +17,8 @@ NO_MARKS = -1
 class View:
     """One conversation: the number up to which it is known, and the events.
 
-    `first` and `last` are what the server named when it opened the view.
+    `first` and `last` are what the server named when it opened the view. `back_to` is how far before it was asked for:
+    an older event that comes without being asked for is one that came before, whether it is still held or not.
     """
 
     epoch: str | None = None
@@ -30,6 +31,12 @@ class View:
     marks: int = NO_MARKS
     lagged_at: int | None = None
     asked_upto: int = 0
+    back_to: int | None = None
+
+    def lacks(self, number: int) -> bool:
+        """Whether it is something older that was asked for and is not here yet."""
+        was_asked = self.back_to is not None and self.back_to <= number < self.first
+        return was_asked and all(number != event.s for event in self.events)
 
     def reaches(self, first: int, last: int) -> bool:
         """Whether it holds everything from one number to another."""
@@ -82,13 +89,13 @@ class Views:
         view.marks = frame.marks if isinstance(frame, SubOk) else NO_MARKS
         if isinstance(frame, SubOk) and (view.epoch, view.cursor + 1) == (frame.ep, first):
             return
-        view.epoch, view.first, view.cursor, view.events = frame.ep, first, first - 1, []
+        view.epoch, view.first, view.cursor, view.events, view.back_to = frame.ep, first, first - 1, [], None
         self._witness.opened(frame.c, frame.ep, first, at)
 
     def deliver(self, event: Ev, *, at: float) -> Frame | None:
         """Take one event in; the answer asks for what is missing before it, if anything is."""
         view = self[event.c]
-        is_older = event.s <= view.cursor and all(event.s != known.s for known in view.events)
+        is_older = view.lacks(event.s)
         is_asked = is_older or event.s <= view.asked_upto
         self._witness.received(event, at, asked=is_asked)
         if is_older:
@@ -99,6 +106,13 @@ class Views:
         elif event.s > view.cursor + 1:
             return _question(event.c, view, event.s)
         return None
+
+    def earlier(self, conversation: str, number: int) -> Frame:
+        """What to ask for, to have the page before this number."""
+        view = self[conversation]
+        first = max(1, number - PAGE)
+        view.back_to = first if view.back_to is None else min(view.back_to, first)
+        return {"t": "get", "c": conversation, "before": number, "limit": PAGE}
 
     def leave(self, conversation: str) -> None:
         """Follow it no longer; what it holds stays."""

@@ -102,12 +102,12 @@ class Media:
 
     def claim(self, tx: Transaction, attachment_id: str, *, scope: str, uploader: str, now: int) -> Claimed:
         """Make an upload part of a message, once, and return its public facts. Raises: NotFound, Conflict."""
-        row = tx.session.get(Attachment, attachment_id)
+        row = tx.session.get(Attachment, attachment_id, with_for_update=tx.is_postgres or None)
         if row is None or row.scope != scope or row.uploader != uploader or row.expires_ms <= now:
             raise NotFound
         claimed = tx.execute(
             update(TABLE)
-            .where(TABLE.c.id == row.id, TABLE.c.claimed_ms.is_(None))
+            .where(TABLE.c.id == row.id, TABLE.c.claimed_ms.is_(None), TABLE.c.expires_ms > now)
             .values(
                 claimed_ms=now,
                 retention_class="media_original",

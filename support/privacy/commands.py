@@ -6,7 +6,7 @@ from pathlib import Path
 
 from core import clock, ids, ledger
 from core.database import Transaction
-from core.holdings import Held, Holding
+from core.holdings import Due, Held, Holding
 from core.identity import acknowledgements, people
 from core.refusals import Conflict, NotFound
 from core.report import Report
@@ -27,7 +27,7 @@ async def plan(core: Core, holdings: Sequence[Holding], report: Report) -> int:
         rows.append([name, str(count), f"{kept.days} days after {kept.since}", kept.clause, kept.title.en])
     report.table(["Class", "Objects", "Period", "Clause", "What"], rows)
     first = [due for each in planned.holdings for due in each.due][:SHOWN]
-    objects = [[*due.object, due.retention_class, _day(due.expires_ms), due.reason] for due in first]
+    objects = [[*due.object, due.retention_class, _ended(due), due.reason] for due in first]
     report.table(["Kind", "Id", "Class", "Ended", "Rule"], objects)
     for each in planned.holdings:
         if each.is_unusual(core.policy):
@@ -156,6 +156,11 @@ def _language(tx: Transaction, subject: str) -> str:
 def _stay(held: Sequence[Held]) -> list[str]:
     longest = max((each.until_ms or 0 for each in held), default=0)
     return [str(len(held)), ", ".join(sorted({each.stays or "" for each in held})), _day(longest)]
+
+
+def _ended(due: Due) -> str:
+    """The day on which the period ended; what was hidden already waits for its end whatever its period."""
+    return _day(due.expires_ms) if due.expires_ms else "hidden"
 
 
 def _day(at_ms: int) -> str:

@@ -124,6 +124,37 @@ async def test_what_the_server_refuses_is_raised(house: House, way: Opening) -> 
 
 
 @WAYS
+async def test_a_client_goes_on_when_a_caller_stops_waiting_for_an_answer(house: House, way: Opening) -> None:
+    amy = await house.guest()
+    chat = await house.conversation(amy)
+
+    async with client_of(house, amy, way) as client:
+        (await client.post(chat.id, "One")).done.cancel()
+        number = await asyncio.wait_for(client.send(chat.id, "Two"), 20)
+
+    assert number == 3
+
+
+async def test_a_fault_of_the_clients_own_ends_every_wait_and_is_raised() -> None:
+    @asynccontextmanager
+    async def faulty(
+        url: str, admission: Admission, subscriptions: lines.Subscriptions, door: str | None = None
+    ) -> AsyncIterator[lines.Line]:
+        raise ArithmeticError
+        yield
+
+    client = await Client("http://shop.test", Admission("shopper", {}, ""), opening=faulty).__aenter__()
+    with pytest.raises(Refusing) as waiting:
+        await client.until(lambda: False, limit_s=20)
+    with pytest.raises(Refusing) as sending:
+        await client.send("c1", "Hello?")
+
+    with pytest.raises(ArithmeticError):
+        await client.__aexit__(None, None, None)
+    assert (waiting.value.code, sending.value.code) == ("client_failed", "client_failed")
+
+
+@WAYS
 async def test_a_client_whose_sign_in_has_ended_stops(house: House, way: Opening) -> None:
     amy = await house.guest()
     chat = await house.conversation(amy)

@@ -48,6 +48,21 @@ async def test_a_hidden_conversation_stays_hidden_and_its_erasure_leaves_nothing
     assert await core.database.read(holding.live) == 1
 
 
+@pytest.mark.both_engines
+@pytest.mark.clause("5(1)3")
+async def test_what_was_on_its_way_by_an_earlier_clock_does_not_bring_a_hidden_conversation_back(core: Core) -> None:
+    amy = person()
+    chat = await opened(core, amy)
+    holding, refs = holdings.holding(core), [Ref("conversation", chat.id)]
+
+    await core.database.write(holding.hide, refs, now=NOW)
+    (outcome,) = await core.database.write(log.append_batch, core, [draft(chat, amy)], now=NOW - 1)
+
+    assert isinstance(outcome, NotFound)
+    assert [due.object for due in await core.database.read(holding.due, core.policy, now=NOW, limit=10)] == refs
+    assert await core.database.write(holding.erase, refs, now=NOW) == 1
+
+
 async def test_a_conversation_that_is_not_hidden_is_not_erased(core: Core) -> None:
     chat = await opened(core, person())
     holding = holdings.holding(core)

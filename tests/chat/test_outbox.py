@@ -51,6 +51,18 @@ async def test_a_repeated_acknowledgement_is_written_down_and_does_no_harm(journ
     assert len(journal.entries) == 2
 
 
+async def test_an_answer_to_somebody_who_no_longer_waits_does_no_harm(journal: Journal) -> None:
+    outbox = Outbox(journal)
+    first, second = outbox.put(TALK, "message", {}), outbox.put(TALK, "message", {})
+    for pending in (first, second):
+        pending.done.cancel()
+
+    outbox.acknowledge(ack(first.client_id), at=1.0)
+    outbox.refuse(Err(code="text_empty", retry="no", c=TALK, m=second.client_id), at=1.0)
+
+    assert outbox.everything() == ()
+
+
 async def test_what_came_too_fast_waits_and_then_goes_out_again_with_all_that_follows(journal: Journal) -> None:
     outbox = Outbox(journal)
     first, second = outbox.put(TALK, "message", {}), outbox.put(TALK, "message", {})

@@ -80,3 +80,12 @@ def test_every_kind_of_event_and_every_close_code_is_explained() -> None:
     missing_codes = {int(code) for code in Close if str(int(code)) not in PAGE}
 
     assert (missing_kinds, missing_codes) == (set(), set())
+
+
+def test_a_client_leaves_out_the_kinds_of_frames_that_it_does_not_know() -> None:
+    known, unknown, wrong = '{"t":"gone","c":"c1"}', '{"t":"applause","c":"c1"}', '{"t":"gone"}'
+
+    assert protocol.read_server(unknown) == []
+    assert protocol.read_server(f"[{unknown},{known}]") == [protocol.Gone("c1")]
+    with pytest.raises(msgspec.ValidationError):
+        protocol.read_server(wrong)

@@ -85,6 +85,32 @@ async def test_messages_keep_their_order_and_a_resend_is_answered_alike(house: H
     assert (again.s, again.dup) == (5, True)
 
 
+@pytest.mark.both_engines
+async def test_what_is_no_id_is_refused_for_good_and_takes_no_neighbour_along(house: House) -> None:
+    amy = await house.guest()
+    chat = await house.conversation(amy)
+    wrong: list[dict[str, Any]] = [{"c": "\0"}, {"after": "\0"}, {"k": "media", "b": {"attachment": "\0"}}]
+
+    async with house.connect(amy, subs={chat.id: {}, "\0": {}}) as hers, house.browser(amy) as browser:
+        refused = []
+        for fields in wrong:
+            frame = {"t": "send", "c": chat.id, "m": str(uuid.uuid4()), "k": "message", "b": {"text": "Hello"}}
+            await hers.say(**frame | fields)
+            refused.append(await hers.until(Err))
+        await hers.say(t="sub", c="\0")
+        await hers.send(chat)
+        ack = await hers.until(Ack)
+        history = await browser.get("/chat/conversations/%00/events")
+
+    assert [(error.code, error.retry) for error in refused] == [
+        ("not_found", "no"),
+        ("bad_id", "no"),
+        ("not_found", "no"),
+    ]
+    assert {gone.c for gone in hers.got(Gone)} == {"\0"}
+    assert (ack.s, history.status_code) == (2, 404)
+
+
 async def test_another_text_under_a_used_id_is_a_conflict(house: House) -> None:
     amy = await house.guest()
     chat = await house.conversation(amy)

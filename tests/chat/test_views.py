@@ -52,11 +52,24 @@ def test_a_repetition_is_ignored_but_written_down(views: Views) -> None:
 def test_older_pages_go_in_front(views: Views) -> None:
     views.deliver(said(3), at=1.0)
 
+    question = views.earlier(TALK, 3)
     views.deliver(said(1), at=2.0)
     views.deliver(said(2), at=2.0)
 
+    assert question == {"t": "get", "c": TALK, "before": 3, "limit": 200}
     assert numbers(views) == [1, 2, 3]
     assert views[TALK].cursor == 3
+
+
+def test_what_has_been_taken_and_comes_again_is_not_given_twice(views: Views) -> None:
+    for number in (3, 4):
+        views.deliver(said(number), at=1.0)
+    views[TALK].events.clear()
+
+    for number in (2, 3, 4, 5):
+        views.deliver(said(number), at=2.0)
+
+    assert numbers(views) == [5]
 
 
 def test_resuming_where_we_stand_begins_nothing_anew(views: Views) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from core.clock import DAY
 from core.holdings import CopyFile, Copying, Ref
+from core.refusals import NotFound
 from media import holdings
 from tests.media.conftest import NOW, SHOPPER, Room
 
@@ -46,6 +47,18 @@ async def test_erasing_takes_files_and_rows_and_may_be_repeated(room: Room, uplo
     assert refs == [Ref("attachment", row.id)]
     assert [path for path in (core.settings.data / "media").rglob("*") if path.is_file()] == []
     assert await core.database.read(holding.live) == 0
+
+
+@pytest.mark.both_engines
+async def test_a_claim_by_an_earlier_clock_does_not_bring_a_hidden_picture_back(room: Room, uploads: Path) -> None:
+    row = await room.send((uploads / "pillow/hopper.jpg").read_bytes())
+    core, holding = room.media.core, holdings.holding(room.media)
+    await core.database.write(holding.hide, [Ref("attachment", row.id)], now=NOW)
+
+    with pytest.raises(NotFound):
+        await core.database.write(room.media.claim, row.id, scope=room.scope, uploader=SHOPPER, now=NOW - 1)
+
+    assert len(await core.database.read(holding.due, core.policy, now=NOW, limit=10)) == 1
 
 
 async def test_what_was_sent_falls_due_by_the_policy(room: Room, uploads: Path) -> None:
