@@ -35,7 +35,7 @@ from chat import conversations, protocol, socket
 from chat.outbox import client_id
 from chat.rooms import Chat
 from chat.server import SocketProtocol
-from core import clock, mail, policy
+from core import clock, garbage, mail, policy
 from core.database import Database, Transaction
 from core.identity import agreement, people, signins, staff
 from core.identity.callers import Caller, Role
@@ -113,6 +113,7 @@ async def _listen(
     options: dict[str, Any] = {"ws": SocketProtocol, "ws_per_message_deflate": False, "ws_max_size": 65_536}
     config = uvicorn.Config(app, port=0, lifespan="off", log_config=None, access_log=False, **options)
     server = uvicorn.Server(config)
+    garbage.set_aside()
     running = asyncio.create_task(server.serve())
     while not server.started:  # noqa: ASYNC110  (uvicorn offers no event)
         await asyncio.sleep(0.01)

@@ -5,6 +5,7 @@ Danger and principle are those of `chat.log`, which opens the transaction that a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from msgspec.structs import astuple
@@ -227,7 +228,7 @@ def _place(
 
 def state_of(row: Conversation | Row[Any]) -> State:  # Any: a row of the whole table
     """The fold of the log as the conversation row holds it."""
-    return State(**{name: getattr(row, name) for name in _STATE})
+    return State(*_state_fields(row))
 
 
-_STATE = State.__struct_fields__
+_state_fields = attrgetter(*State.__struct_fields__)

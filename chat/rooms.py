@@ -24,7 +24,7 @@ from sqlalchemy.exc import DBAPIError
 from chat import beacon, conversations, log
 from chat.attendance import Attendance
 from chat.audiences import Audience, Event
-from chat.batches import Batches
+from chat.batches import Answer, Batches, settling
 from chat.log import Ack, Draft, Prepare, Span, Top
 from chat.models import Conversation
 from chat.pace import Paces
@@ -117,11 +117,13 @@ class Chat:
 
     async def append(self, draft: Draft) -> Ack:
         """Put an event into the log; the answer comes after the commit. Raises: Refusal."""
-        return await asyncio.shield(self.submit(draft))
+        answered: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+        self.submit(draft, settling(answered))
+        return await answered
 
-    def submit(self, draft: Draft, size: int = 512) -> "asyncio.Future[Ack]":
+    def submit(self, draft: Draft, answer: Answer, size: int = 512) -> None:
         """As `append`, without waiting: for a socket's receive loop. Raises: Unavailable."""
-        return self._batches.put(draft, size)
+        self._batches.put(draft, answer, size)
 
     async def drain(self) -> None:
         """Take nothing new, finish what is queued, and send every socket away, not all at the same moment."""

@@ -41,7 +41,8 @@ class _Sealed(msgspec.Struct):
     b: dict[str, Any]
 
 
-_encoder = msgspec.json.Encoder(order="sorted")
+_encoder = msgspec.json.Encoder()
+_ordered = msgspec.json.Encoder(order="sorted")  # for what is hashed: the same value always gives the same bytes
 _decoder = msgspec.json.Decoder(_Sealed)
 
 
@@ -125,7 +126,7 @@ def payload_key(vault: Vault, key: DataKey) -> bytes:
 
 def payload_hash(key: bytes, kind: str, body: dict[str, Any]) -> bytes:
     """What tells a retry from another message under the same id; `key` is the conversation's `payload_key`."""
-    return hmac.digest(key, _encoder.encode([kind, body]), "sha256")
+    return hmac.digest(key, _ordered.encode([kind, body]), "sha256")
 
 
 def first_broken(tenant: str, conversation_id: str, rows: Iterable[EventRow | Row[Any]]) -> int | None:

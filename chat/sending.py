@@ -6,7 +6,7 @@ a word.
 Principle. Every `send` is answered exactly once, with an `ack` after the commit or with an `err` that says whether
 the same id may come again. Who is asking comes from the sign-in; the append asks for the permission on the locked row.
 
-Boundary. Nothing here waits: the log's future is answered when it is done.
+Boundary. Nothing here waits: the log calls back when it is done.
 """
 
 import asyncio
@@ -75,12 +75,11 @@ class Sending:
         """Hand the message to the log; `reply` is called once, now or after the commit."""
         try:
             draft, masked = self._draft(frame)
-            future = self._chat.submit(draft, len(bytes(frame.b)))
+            self._chat.submit(draft, partial(self._settled, frame, masked, reply), memoryview(frame.b).nbytes)
         except Refusal as refusal:
             reply(refused(refusal, self._lang, c=frame.c, m=frame.m))
             return
         self._in_flight += 1
-        future.add_done_callback(partial(self._settled, frame, masked, reply))
 
     def _draft(self, frame: protocol.Send) -> tuple[Draft, int]:
         """The draft of a `send`, and how many card numbers were taken out of it. Raises: Refusal."""
@@ -112,15 +111,14 @@ class Sending:
             return self._chat.claiming(frame.c, self._caller)
         return self._chat.hiding_codes if codes.may_hold_code(body.get("text", "")) else None
 
-    def _settled(self, frame: protocol.Send, masked: int, reply: Reply, future: "asyncio.Future[Ack]") -> None:
+    def _settled(self, frame: protocol.Send, masked: int, reply: Reply, outcome: Ack | BaseException) -> None:
         """The log has answered."""
         self._in_flight -= 1
-        error = None if future.cancelled() else future.exception()
-        if error is None and not future.cancelled():
-            ack = future.result()
-            reply(protocol.Ack(frame.c, frame.m, ack.position(self.audience), ack.ts, ack.duplicate, masked))
-            return
-        reply(refused(_as_refusal(error), self._lang, c=frame.c, m=frame.m))
+        if isinstance(outcome, Ack):
+            number = outcome.position(self.audience)
+            reply(protocol.Ack(frame.c, frame.m, number, outcome.ts, outcome.duplicate, masked))
+        else:
+            reply(refused(_as_refusal(outcome), self._lang, c=frame.c, m=frame.m))
 
 
 def _check_ids(frame: protocol.Send) -> None:
@@ -133,7 +131,7 @@ def _check_ids(frame: protocol.Send) -> None:
         bodies.check_client_id(frame.after)
 
 
-def _as_refusal(error: BaseException | None) -> Refusal:
+def _as_refusal(error: BaseException) -> Refusal:
     """Why a message has no number; whatever is not a refusal of the log may come again under the same id."""
     if isinstance(error, Refusal):
         return error

@@ -1,11 +1,11 @@
 """The statements of the log, built once: a handful of set-based ones serve a batch of any size."""
 
-import json
 from collections.abc import Collection, Sequence
 from functools import cache
 from itertools import chain
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Row, Table, text
 
@@ -23,6 +23,7 @@ _ROW: tuple[str, ...] = ("conversation_id", "seq", "pub_seq", "sender", "client_
 _ROW += ("kind", "body_sealed", "dek_id", "attachment_id", "chain_hash", "created_ms", "target_seq")
 assert set(_ROW) == set(EVENT.c.keys()), "an event is written whole"
 _ADVANCED = (*State.__struct_fields__, "version", "chain_hash", "expires_ms")
+_encoder = msgspec.json.Encoder()
 _PIECES = tuple(1 << power for power in range(8, -1, -1))  # rows in one statement, so that few are ever prepared
 
 Name = tuple[str, str, str]  # conversation, sender, client id
@@ -73,12 +74,16 @@ def insert_all(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
 def locked(tx: Transaction, conversation_ids: Collection[str]) -> Sequence[Row[Any]]:  # Any: rows of the whole table
     """The conversations' rows, locked until the commit, in the order of their ids."""
     statement = _LOCKED_POSTGRES if tx.is_postgres else _LOCKED_SQLITE
-    return tx.execute(statement, {"wanted": json.dumps(list(conversation_ids))}).all()
+    return tx.execute(statement, {"wanted": _json(conversation_ids)}).all()
 
 
 def advance(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
     """Move the counters and the fold of each conversation: `_ADVANCED` in their order, then its id."""
     tx.connection.exec_driver_sql(_advance_of(_placeholder(tx)), list(rows))
+
+
+def _json(wanted: Collection[object]) -> str:
+    return _encoder.encode(wanted).decode()
 
 
 def _placeholder(tx: Transaction) -> str:
@@ -100,7 +105,7 @@ def _advance_of(placeholder: str) -> str:
 def known(tx: Transaction, names: Collection[Name]) -> dict[Name, Known]:
     """What the log holds of these ids; one statement with one parameter, however many there are."""
     statement = _KNOWN_POSTGRES if tx.is_postgres else _KNOWN_SQLITE
-    found: Sequence[Any] = tx.execute(statement, {"wanted": json.dumps(list(names))}).all()
+    found: Sequence[Any] = tx.execute(statement, {"wanted": _json(names)}).all()
     return {(row[0], row[1], row[2]): Known(row[3], row[4], row[5], bytes(row[6])) for row in found}
 
 

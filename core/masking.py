@@ -16,7 +16,8 @@ _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _DISTRICT = re.compile(r"^(?:\d{3,6}\s*)?(.{1,6}?[市縣].{1,5}?[區鄉鎮市])")
 _EMAIL = re.compile(r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,63}")
 _TW_ID = re.compile(r"(?<![A-Za-z0-9])[A-Za-z][1289A-Da-d]\d{8}(?![A-Za-z0-9])")
-_DIGIT = re.compile(r"[0-9]")
+_DIGIT = re.compile(r"\d")
+_DIGITS = b"0123456789"
 _DIGIT_RUN = re.compile(r"(?<![0-9])[0-9](?:[\s.,·/_*‐‑–—-]{0,3}[0-9]){12,63}(?![0-9])")
 _ADDRESS = re.compile(
     r"(?:\d{3,6}\s*)?(?:[台臺][北中南東]|新北|桃園|高雄|基隆|新竹|嘉義|苗栗|彰化|南投|雲林|屏東|宜蘭|花蓮|澎湖|金門|連江)[市縣][\u4e00-\u9fff]{1,4}[區鄉鎮市]"
@@ -138,10 +139,17 @@ def find_spans(text: str) -> list[Span]:
 
 def find_cards(text: str) -> list[Span]:
     """Payment card numbers: 13 to 19 digits, however spaced, with a known beginning and a right check digit."""
-    plain = _plain_digits(text)
-    if not _DIGIT.search(plain):  # most of what people write
+    if not has_digits(text):  # most of what people write
         return []
+    plain = _plain_digits(text)
     return [card for run in _DIGIT_RUN.finditer(plain) for card in _cards_in(run.group(), run.start())]
+
+
+def has_digits(text: str) -> bool:
+    """Whether it has a decimal digit, of whatever script; a few times quicker than a search when it is all ASCII."""
+    if text.isascii():
+        return len(text.encode().translate(None, _DIGITS)) < len(text)
+    return _DIGIT.search(text) is not None
 
 
 def is_tw_id(number: str) -> bool:

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 
 from chat.rooms import DRAIN_S
 from chat.server import HttpProtocol, SocketProtocol
+from core import garbage
 from core.settings import Settings
 from support import app
 from support.commands import COMMANDS
@@ -49,7 +50,9 @@ async def _serve(settings: Settings, greet: Greeting) -> None:
         if settings.is_embedded:
             await stack.enter_async_context(working(house))
             await stack.enter_async_context(listening(house, COMMANDS))
-        await Server(house, greet).serve()
+        server = Server(house, greet)
+        garbage.set_aside()
+        await server.serve()
 
 
 class Server(uvicorn.Server):

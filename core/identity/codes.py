@@ -29,7 +29,7 @@ from core.identity import attempts, people
 from core.identity.attempts import Guesser
 from core.identity.models import LoginCode
 from core.identity.signins import fingerprint
-from core.masking import mask_email
+from core.masking import has_digits, mask_email
 from core.refusals import Invalid, TooMany
 from core.services import Core
 
@@ -37,7 +37,6 @@ SUPPORT_AFTER = 100
 LOOKED_THROUGH = 1_000
 HIDDEN = "••••••••"
 _CODE_LIKE = re.compile(r"(?<![0-9])[0-9]{4}[\s-]?[0-9]{4}(?![0-9])")
-_DIGIT = re.compile(r"[0-9]")
 TABLE = "login_code"
 
 
@@ -208,7 +207,7 @@ def foresee(tx: Transaction, core: Core, typed: Typed, *, now: int) -> str | Non
 def may_hold_code(text: str) -> bool:
     """Whether a text has digits that look like a code at all; almost none has, and then nothing is looked up."""
     plain = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return _DIGIT.search(plain) is not None and _CODE_LIKE.search(plain) is not None
+    return has_digits(plain) and _CODE_LIKE.search(plain) is not None
 
 
 def hide_live(tx: Transaction, core: Core, text: str, *, now: int) -> str:

@@ -24,7 +24,7 @@ import chat.sending
 import core.lanes
 import media.blobs
 from chat.audiences import Event
-from chat.drafts import Ack, Draft, Outcome, Top
+from chat.drafts import Draft, Outcome, Top
 from chat.log import announce_hints
 from core import hub
 from core.database import Transaction
@@ -162,10 +162,10 @@ def stumble(mean: str) -> None:
     countdown = Countdown(int(mean))
     put = chat.batches.Batches.put
 
-    def stumbling(self: chat.batches.Batches, draft: Draft, size: int = 512) -> "asyncio.Future[Ack]":
+    def stumbling(self: chat.batches.Batches, draft: Draft, answer: chat.batches.Answer, size: int = 512) -> None:
         if countdown.strikes():
             raise Unavailable("busy", retry_ms=20)
-        return put(self, draft, size)
+        put(self, draft, answer, size)
 
     exchange(chat.batches.Batches, "put", stumbling)
 

@@ -1,5 +1,6 @@
 """A core on a real database and a real vault, and the people of a small shop."""
 
+import asyncio
 import uuid
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from chat import conversations, log
+from chat.batches import Batches, settling
 from chat.log import Ack, Draft
 from chat.models import Conversation
 from core import ids
@@ -59,6 +61,13 @@ async def said(core: Core, *drafts: Draft, now: int = NOW + 1) -> list[Ack]:
     acks = [outcome for outcome in outcomes if isinstance(outcome, Ack)]
     assert len(acks) == len(drafts), outcomes
     return acks
+
+
+def queued(batches: Batches, draft: Draft) -> "asyncio.Future[Ack]":
+    """Queue the draft; what comes of it can be awaited."""
+    answered: asyncio.Future[Ack] = asyncio.get_running_loop().create_future()
+    batches.put(draft, settling(answered))
+    return answered
 
 
 async def state(core: Core, conversation: Conversation) -> Conversation:

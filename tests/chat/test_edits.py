@@ -33,7 +33,7 @@ from core.refusals import NotFound
 from core.services import Core
 from media import holdings as media_holdings
 from media.uploads import Media
-from tests.chat.conftest import NOW, agent, draft, opened, person, said, state, visitor
+from tests.chat.conftest import NOW, agent, draft, opened, person, queued, said, state, visitor
 from tests.chat.line import House, serving
 from tests.conftest import free_port
 
@@ -241,7 +241,7 @@ async def test_a_retraction_and_a_revision_at_once_end_in_a_retraction(core: Cor
         for of in range(2, 12)
     ]
 
-    answers = [batches.put(each) for pair in pairs for each in (pair if pair[0].body["of"] % 2 else pair[::-1])]
+    answers = [queued(batches, each) for pair in pairs for each in (pair if pair[0].body["of"] % 2 else pair[::-1])]
     outcomes = await asyncio.gather(*answers, return_exceptions=True)
     await batches.finish()
 

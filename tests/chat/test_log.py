@@ -19,7 +19,7 @@ from core.database import Transaction
 from core.refusals import Invalid, NotFound
 from core.services import Core
 from media.uploads import Media
-from tests.chat.conftest import NOW, agent, draft, opened, person, said, state, visitor
+from tests.chat.conftest import NOW, agent, draft, opened, person, queued, said, state, visitor
 
 pytestmark = pytest.mark.both_engines
 
@@ -151,7 +151,7 @@ async def test_a_draft_that_breaks_the_database_fails_alone(core: Core) -> None:
     good = [draft(chat, amy, f"Message {number}") for number in range(4)]
     poison = Draft(chat.id, amy, str(uuid.uuid4()), "message", {"text": "x"}, prepare=_poison)
 
-    futures = [batches.put(each) for each in (*good[:2], poison, *good[2:])]
+    futures = [queued(batches, each) for each in (*good[:2], poison, *good[2:])]
     outcomes = await asyncio.gather(*futures, return_exceptions=True)
     await batches.finish()
 
@@ -169,7 +169,7 @@ async def test_many_writers_of_many_conversations_leave_dense_logs(core: Core) -
     chats = [await opened(core, each) for each in people]
     batches = Batches(core, lambda *_: None)
 
-    futures = [batches.put(draft(chat, who)) for _ in range(20) for chat, who in zip(chats, people, strict=True)]
+    futures = [queued(batches, draft(chat, who)) for _ in range(20) for chat, who in zip(chats, people, strict=True)]
     acks = await asyncio.gather(*futures)
     await batches.finish()
 
