@@ -6,20 +6,20 @@ room knew is taken before the database is read, so that an event committed meanw
 
 from collections.abc import Mapping, Sequence
 
-from chat import conversations, epochs
+from chat import epochs, standing
 from chat.audiences import Audience
 from chat.epochs import Lost
-from chat.models import Conversation
+from chat.standing import Standing
 from chat.watching import Room
 from core import clock
 from core.services import Core
 
 
-async def compare(core: Core, rooms: Mapping[str, Room], conversation_ids: Sequence[str]) -> dict[str, Conversation]:
+async def compare(core: Core, rooms: Mapping[str, Room], conversation_ids: Sequence[str]) -> dict[str, Standing]:
     """Bring these rooms up to what the database says; returns that, without the conversations that have ended."""
     watched = [room for room in map(rooms.get, conversation_ids) if room]
     known = {room.id: (room.handovers, room.last(Audience.STAFF)) for room in watched}
-    rows = await core.database.read(conversations.several, conversation_ids, now=clock.now())
+    rows = await core.database.read(standing.several, conversation_ids, now=clock.now())
     for room in watched:
         handovers, last = known[room.id]
         row = rows.get(room.id)
@@ -28,7 +28,7 @@ async def compare(core: Core, rooms: Mapping[str, Room], conversation_ids: Seque
     return rows
 
 
-async def _compare(core: Core, room: Room, row: Conversation, last: int) -> None:
+async def _compare(core: Core, room: Room, row: Standing, last: int) -> None:
     if room.epoch == row.epoch and row.last_seq < last:
         lost = Lost(room.id, room.epoch, last)
         await core.database.write(epochs.believe_room, core.hub, lost, now=clock.now())

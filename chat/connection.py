@@ -18,9 +18,10 @@ from sqlalchemy.exc import DBAPIError
 
 from chat import audiences, protocol, rooms
 from chat.marks import Reached
+from chat.opening import open_noted
 from chat.outlet import Outlet, Send
 from chat.protocol import Close, Cursor
-from chat.reader import Reader, open_noted
+from chat.reader import Reader
 from chat.sending import Sending, pace_for, refused
 from core import clock, hub, ledger
 from core.database import OutcomeUnknown, Transaction

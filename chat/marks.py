@@ -3,17 +3,35 @@
 A mark is kept in both numberings, because a shopper counts public events and staff count all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, select, update
+from msgspec import Struct
+from sqlalchemy import bindparam, func, select, update
 
 from chat.audiences import Audience, of_caller
-from chat.models import Conversation, ReadMark
+from chat.models import Conversation
 from chat.statements import EVENT, MARK
 from core.database import Transaction, insert_ignore, row_lock
 from core.identity.callers import Caller
+
+
+class Mark(Struct, frozen=True):
+    """How far one participant has come in one conversation."""
+
+    conversation_id: str
+    participant: str
+    read_seq: int
+    read_pub_seq: int
+    received_seq: int
+    received_pub_seq: int
+    version: int
+
+
+_OF_ONE = select(*(MARK.c[name] for name in Mark.__struct_fields__)).where(
+    MARK.c.conversation_id == bindparam("conversation_id")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +67,10 @@ def move(tx: Transaction, caller: Caller, conversation: Conversation, reached: R
     return True
 
 
-def of(tx: Transaction, conversation_id: str) -> list[ReadMark]:
+def of(tx: Transaction, conversation_id: str) -> list[Mark]:
     """Every participant's marks."""
-    found: Sequence[Any] = tx.execute(select(MARK).where(MARK.c.conversation_id == conversation_id)).mappings().all()
-    return [ReadMark(**each) for each in found]
+    found: Iterable[Any] = tx.execute(_OF_ONE, {"conversation_id": conversation_id})  # Any: rows of a mark's columns
+    return [Mark(*row) for row in found]
 
 
 def _both(tx: Transaction, conversation: Conversation, audience: Audience, upto: int) -> tuple[int, int]:

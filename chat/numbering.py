@@ -16,6 +16,7 @@ from chat.amendments import Target
 from chat.audiences import AMENDING_KINDS, STAFF_ONLY_KINDS, Event
 from chat.drafts import Ack, DifferentPayload, Draft, OutOfOrder, Stale, Top
 from chat.models import Conversation
+from chat.standing import Standing
 from chat.state import State, fold
 from chat.statements import EVENT, Known, Name
 from core.database import Transaction
@@ -200,7 +201,7 @@ def _may_append(draft: Draft, conversation: _Open) -> bool:
     return allowed
 
 
-def resource(row: Conversation | Row[Any]) -> Resource:  # Any: a row of the whole table
+def resource(row: Conversation | Standing | Row[Any]) -> Resource:  # Any: a row of the whole table
     """The conversation as permissions see it."""
     return Resource("conversation", row.id, row.owner, row.assignee, row.team, row.state)
 

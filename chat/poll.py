@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from chat import conversations, protocol, reader
+from chat import conversations, opening, protocol, reader
 from chat.marks import Reached
 from chat.pace import Pace
 from chat.presence import MOST_AT_ONCE
@@ -121,7 +121,7 @@ class Errand:
         core, caller = self._chat.core, self._caller
         purpose, span = reader.purpose_named(caller, frame.purpose), reader.span_of(frame)
         reading = core.database.write if caller.is_staff else core.database.read
-        _, events = await reading(reader.read_for, core, caller, frame.c, purpose, span=span)
+        _, events = await reading(opening.read_for, core, opening.Wish(caller, frame.c, purpose), span=span)
         return reader.page_of(frame, events, self._sending.audience)
 
     async def _reach(self, conversation_id: str, reached: Reached) -> None:

@@ -1,33 +1,32 @@
 """Where one client stands in each conversation, and what it is given from there.
 
-Danger. Content shown before the permission and, for staff, before the ledger entry; a hole or a repetition in what a
-client receives.
+Danger. A hole or a repetition in what a client receives.
 
-Principle. Opening a conversation is one transaction: permission, ledger entry, row, marks; only then does anything
-leave. A cursor moves by one; a number that does not follow ends the socket so that the client resumes.
+Principle. Nothing is given before `chat.opening` has let the client in. A cursor moves by one; a number that does not
+follow ends the socket so that the client resumes.
 
-Boundary. `open_for` is the transaction; the rest runs on the event loop.
+Boundary. Runs on the event loop.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from chat import audiences, conversations, epochs, log, marks, protocol, rooms, states
+from chat import audiences, conversations, epochs, log, protocol, rooms, states
 from chat.audiences import Audience, Event
 from chat.epochs import Lost
 from chat.log import Span
 from chat.marks import Reached
-from chat.models import Conversation, ReadMark
+from chat.opening import Open, Opened, Wish
 from chat.outlet import MESSAGE_BYTES
 from chat.protocol import Close, Cursor
+from chat.standing import Standing
 from chat.watching import Room
-from core import clock, ledger
+from core import clock
 from core.database import Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
 from core.refusals import Invalid, NotAllowed, NotFound, Refusal
-from core.services import Core
 
 MOST_EMPTY_PAGES = 3
 
@@ -42,46 +41,6 @@ class Subscription:
     marks: int
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A conversation as a transaction found it, for a caller who may have it."""
-
-    row: Conversation
-    marks: list[ReadMark]
-
-
-Open = Callable[[Core, Caller, str, Purpose | None], Awaitable[Opened]]
-
-
-def look_in(tx: Transaction, caller: Caller, conversation_id: str, purpose: Purpose | None, *, now: int) -> Opened:
-    """Let the caller in as far as the door: no content may leave on this alone. Raises: Refusal."""
-    row = conversations.find(tx, caller, conversation_id, Operation.READ_CONVERSATION, purpose, now=now)
-    return Opened(row, marks.of(tx, row.id))
-
-
-def open_for(tx: Transaction, caller: Caller, conversation_id: str, purpose: Purpose | None, *, now: int) -> Opened:
-    """Let the caller in; a member of staff leaves an entry in the ledger (clause 3(2)). Raises: Refusal."""
-    opened = look_in(tx, caller, conversation_id, purpose, now=now)
-    if caller.is_staff:
-        seen = ("conversation", conversation_id)
-        ledger.append(tx, caller=caller, action="conversation.read", object=seen, purpose=purpose, now=now)
-    return opened
-
-
-async def open_noted(core: Core, caller: Caller, conversation_id: str, purpose: Purpose | None) -> Opened:
-    """Let a socket in: what staff are then sent as it comes rests on this one entry. Raises: Refusal."""
-    opening = core.database.write if caller.is_staff else core.database.read
-    return await opening(open_for, caller, conversation_id, purpose, now=clock.now())
-
-
-def read_for(
-    tx: Transaction, core: Core, caller: Caller, conversation_id: str, purpose: Purpose | None, *, span: Span
-) -> tuple[Conversation, list[Event]]:
-    """History for somebody who holds no subscription; staff leave the same entry. Raises: Refusal."""
-    opened = open_for(tx, caller, conversation_id, purpose, now=clock.now())
-    return opened.row, log.read(tx, core, opened.row, audiences.of_caller(caller), span)
-
-
 def page_of(frame: protocol.Get, events: Sequence[Event], audience: Audience) -> list[protocol.ServerFrame]:
     """The answer to a `get`: what was found, closed by a `page`."""
     upto = frame.to if frame.before is None and frame.to is not None else None
@@ -91,7 +50,7 @@ def page_of(frame: protocol.Get, events: Sequence[Event], audience: Audience) ->
     return [*frames, protocol.Page(frame.c, first, last, first > 1)]
 
 
-def resume(row: Conversation, audience: Audience, cursor: Cursor) -> tuple[int, str | None]:
+def resume(row: Standing, audience: Audience, cursor: Cursor) -> tuple[int, str | None]:
     """After which number to go on, and why the client must forget what it holds, if it must."""
     last = row.last_seq if audience is Audience.STAFF else row.last_pub_seq
     newest = max(0, last - protocol.NEWEST)
@@ -196,11 +155,11 @@ class Reader:
         """Ask again when the conversation changed hands while we asked: the answer may be from before."""
         while True:
             handovers = room.handovers
-            opened = await self._open(self._chat.core, self._caller, room.id, purpose)
+            opened = await self._open(self._chat.core, Wish(self._caller, room.id, purpose))
             if room.handovers == handovers:
                 return opened
 
-    async def _has_witnessed(self, row: Conversation, cursor: int) -> bool:
+    async def _has_witnessed(self, row: Standing, cursor: int) -> bool:
         """The client has seen what is not there: its word is heard once on each socket (chat.epochs)."""
         if row.id in self._witnessed or cursor <= 0:
             return False
@@ -236,11 +195,13 @@ class Reader:
         marked = [
             states.mark_frame(mark, what, self._audience) for mark in opened.marks for what in ("read", "received")
         ]
-        seen = self._subscriptions[opened.row.id].room.seen
-        seen.update({mark.participant for mark in opened.marks}, {opened.row.owner})
+        room = self._subscriptions[opened.row.id].room
+        self._chat.states.notice(
+            room, {self._caller.ref, opened.row.owner, *(each.participant for each in opened.marks)}
+        )
         here = [
             self._chat.states.presence_frame(opened.row.id, ref, self._audience)
-            for ref in sorted(seen - {self._caller.ref})
+            for ref in sorted(room.seen - {self._caller.ref})
         ]
         return marked + here
 

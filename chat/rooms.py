@@ -21,15 +21,15 @@ import structlog
 from prometheus_client import Counter, Gauge
 from sqlalchemy.exc import DBAPIError
 
-from chat import beacon, conversations, log
+from chat import beacon, conversations, log, standing
 from chat.attendance import Attendance
 from chat.audiences import Audience, Event
 from chat.batches import Answer, Batches, settling
 from chat.log import Ack, Draft, Prepare, Span, Top
-from chat.models import Conversation
 from chat.pace import Paces
 from chat.presence import Presence
 from chat.protocol import Close
+from chat.standing import Standing
 from chat.states import States
 from chat.watching import Room, Watcher
 from core import clock, hub
@@ -188,6 +188,7 @@ class Chat:
     def _tidy(self, room: Room) -> None:
         if not room.watchers and not room.at_the_door and self.rooms.get(room.id) is room:
             del self.rooms[room.id]
+            self.states.forget(room)
             self.spawn(room.close())
 
     async def read_events(self, conversation_id: str, audience: Audience, start: int, limit: int) -> list[Event]:
@@ -271,10 +272,10 @@ class Chat:
 
     async def _check_access(self, conversation_ids: Sequence[str]) -> None:
         """Take the conversation from everyone who may no longer have it."""
-        rows = await self.core.database.read(conversations.several, conversation_ids, now=clock.now())
+        rows = await self.core.database.read(standing.several, conversation_ids, now=clock.now())
         self._take_from_strangers(conversation_ids, rows)
 
-    def _take_from_strangers(self, conversation_ids: Sequence[str], rows: Mapping[str, Conversation]) -> None:
+    def _take_from_strangers(self, conversation_ids: Sequence[str], rows: Mapping[str, Standing]) -> None:
         purposes = {id(each): each.purpose_of for each in self.connections}
         for conversation_id in conversation_ids:
             room, row = self.rooms.get(conversation_id), rows.get(conversation_id)
@@ -356,5 +357,5 @@ class Chat:
             logger.warning("task_failed", kind=type(error).__name__)
 
 
-def _may_read(watcher: Watcher, row: Conversation, purpose: Purpose | None) -> bool:
+def _may_read(watcher: Watcher, row: Standing, purpose: Purpose | None) -> bool:
     return permissions.can(watcher.caller, Operation.READ_CONVERSATION, log.resource(row), purpose)

@@ -3,13 +3,14 @@
 None of it is part of the log: a lost one is repaired by the next, and by the snapshot at `sub`.
 """
 
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
 from chat import audiences, cards, conversations, log, marks, protocol
 from chat.audiences import Audience
 from chat.cards import Card
-from chat.models import Conversation, ReadMark
+from chat.marks import Mark
+from chat.models import Conversation
 from chat.presence import Presence
 from chat.watching import Room, Watcher
 from core import clock
@@ -42,9 +43,6 @@ class Service(Protocol):
     @property
     def connections(self) -> Iterable[Desk]: ...
 
-    @property
-    def rooms(self) -> Mapping[str, Room]: ...
-
     def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
 
 
@@ -54,6 +52,7 @@ class States:
     def __init__(self, chat: Service) -> None:
         self._chat = chat
         self._undealt: set[str] = set()
+        self._rooms_of: dict[str, set[Room]] = {}
         self._is_dealing = False
 
     def deal(self, conversation_id: str) -> None:
@@ -119,15 +118,28 @@ class States:
     def meet(self, room: Room, ref: str) -> None:
         """Somebody takes part; when they are new to this room, those who are in it see that they are here."""
         if ref not in room.seen:
-            room.seen.add(ref)
+            self.notice(room, [ref])
             if self._chat.presence.is_here(ref):
                 self._show_presence_in(room, ref)
 
+    def notice(self, room: Room, refs: Iterable[str]) -> None:
+        """These people take part: their coming and going is shown in the room, as long as there is one."""
+        for ref in refs:
+            room.seen.add(ref)
+            self._rooms_of.setdefault(ref, set()).add(room)
+
+    def forget(self, room: Room) -> None:
+        """Nobody watches the room any more."""
+        for ref in room.seen:
+            rooms = self._rooms_of.get(ref, set())
+            rooms.discard(room)
+            if not rooms:
+                self._rooms_of.pop(ref, None)
+
     def show_presence(self, ref: str) -> None:
         """Somebody has come or gone."""
-        for room in self._chat.rooms.values():
-            if ref in room.seen:
-                self._show_presence_in(room, ref)
+        for room in self._rooms_of.get(ref, ()):
+            self._show_presence_in(room, ref)
 
     def _show_presence_in(self, room: Room, ref: str) -> None:
         frames = {audience: self.presence_frame(room.id, ref, audience) for audience in Audience}
@@ -148,7 +160,7 @@ def _show_typing(room: Room, participant: str, name: str) -> None:
     room.show(("typing", room.id, participant), frames, but=participant)
 
 
-def mark_frame(mark: ReadMark, what: str, audience: Audience) -> str:
+def mark_frame(mark: Mark, what: str, audience: Audience) -> str:
     """A participant's mark as a state frame, in the numbering of the side that sees it."""
     column = f"{what}_seq" if audience is Audience.STAFF else f"{what}_pub_seq"
     who = audiences.who(mark.participant, "", audience)

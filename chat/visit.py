@@ -20,9 +20,10 @@ from contextlib import suppress
 from sqlalchemy.exc import DBAPIError
 
 from chat import audiences, protocol, rooms
+from chat.opening import Wish, open_for, open_unnoted
 from chat.outlet import MESSAGE_BYTES
 from chat.protocol import Close, Cursor
-from chat.reader import Opened, Reader, look_in, open_for
+from chat.reader import Reader
 from chat.rooms import DRAIN_S
 from chat.sending import refused
 from core import clock
@@ -30,7 +31,6 @@ from core.database import OutcomeUnknown, Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Purpose
 from core.refusals import NotFound, NotSignedIn, Refusal, Unavailable
-from core.services import Core
 
 
 class Visit:
@@ -44,7 +44,7 @@ class Visit:
         self.audience = audiences.of_caller(caller)
         self._chat = chat
         self._lang = lang
-        self._reader = Reader(chat, self, self, _open_unnoted)
+        self._reader = Reader(chat, self, self, open_unnoted)
         self._entered = ""
         self._openings: dict[str, list[str]] = {}
         self._news: set[str] = set()
@@ -227,15 +227,11 @@ class Visit:
         self._notices.append(protocol.write(protocol.Gone(conversation_id)))
 
 
-async def _open_unnoted(core: Core, caller: Caller, conversation_id: str, purpose: Purpose | None) -> Opened:
-    return await core.database.read(look_in, caller, conversation_id, purpose, now=clock.now())
-
-
 def _note(tx: Transaction, caller: Caller, purposes: Mapping[str, Purpose | None], *, now: int) -> set[str]:
     """Which of the conversations the caller may still have, each with its entry."""
     kept = set()
     for conversation_id, purpose in purposes.items():
         with suppress(Refusal):
-            open_for(tx, caller, conversation_id, purpose, now=now)
+            open_for(tx, Wish(caller, conversation_id, purpose), now=now)
             kept.add(conversation_id)
     return kept

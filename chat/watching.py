@@ -19,7 +19,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chat import audiences
 from chat.audiences import AMENDING_KINDS, Audience, Event
-from chat.models import Conversation
+from chat.standing import Standing
 from core.identity.callers import Caller
 from core.refusals import Refusal
 
@@ -105,7 +105,7 @@ class Room:
         self._pages: dict[tuple[str, Audience, int, int], asyncio.Task[Frames]] = {}
         self._catching: asyncio.Task[None] | None = None
 
-    def begin(self, row: Conversation) -> None:
+    def begin(self, row: Standing) -> None:
         """Start from what the database says; hints that came before are compared with it."""
         if not self._rings:
             self._start(row)
@@ -113,14 +113,14 @@ class Room:
             self.renew(row)
         self.hear(row.last_seq)
 
-    def renew(self, row: Conversation) -> None:
+    def renew(self, row: Standing) -> None:
         """The log is another telling than the one known here: forget its frames, and let every watcher start afresh."""
         self.handovers += 1  # whoever asked before must ask again: the answer names the old epoch
         self._start(row)
         for watcher in list(self.watchers):
             watcher.restart(self.id)
 
-    def _start(self, row: Conversation) -> None:
+    def _start(self, row: Standing) -> None:
         self.epoch = row.epoch
         self.known = row.last_seq
         self._rings = {Audience.STAFF: Ring(row.last_seq), Audience.PUBLIC: Ring(row.last_pub_seq)}
@@ -181,7 +181,6 @@ class Room:
     def add(self, watcher: Watcher) -> None:
         """Somebody watches from now on."""
         self.watchers.add(watcher)
-        self.seen.add(watcher.caller.ref)
 
     def show(self, key: tuple[str, ...], frames: Mapping[Audience, str], but: str = "") -> None:
         """Show a state or a sign of life to everyone here, except the one it is about."""

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from chat import audiences, conversations, protocol, reader, sealing
+from chat import audiences, conversations, opening, protocol, reader, sealing
 from chat.log import Span
 from chat.models import Conversation
 from chat.rooms import Chat
@@ -60,7 +60,8 @@ async def get_events(request: Request) -> Response:
     core, conversation_id = core_of(request), str(request.path_params["conversation"])
     span, caller = _span(request), (await _callers(request))[0]
     reading = core.database.write if caller.is_staff else core.database.read
-    row, events = await reading(reader.read_for, core, caller, conversation_id, _purpose(request, caller), span=span)
+    wish = opening.Wish(caller, conversation_id, _purpose(request, caller))
+    row, events = await reading(opening.read_for, core, wish, span=span)
     audience = audiences.of_caller(caller)
     frames = [protocol.plain(frame) for event in events if (frame := audiences.frame(event, audience))]
     last = row.last_seq if caller.is_staff else row.last_pub_seq

@@ -8,7 +8,7 @@ in side by side in one browser without meeting. Nothing is read from the address
 Boundary. A lookup is one read; "used a minute ago" and a new token are small writes of their own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -22,10 +22,11 @@ from core.database import Transaction
 from core.identity import people, signins
 from core.identity import staff as members
 from core.identity.callers import Caller, Kind
-from core.identity.models import SignIn
-from core.refusals import NotSignedIn
+from core.identity.models import Person
+from core.identity.signins import Held
+from core.refusals import NotSignedIn, Refusal
 from core.services import Core, core_of
-from core.vault.refusals import ContentUnavailable
+from core.vault.refusals import ContentUnavailable, KeyUnavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Known:
     """A caller, and the sign-in that says so."""
 
     caller: Caller
-    sign_in: SignIn
+    sign_in: Held
     language: str | None = None
 
 
@@ -187,7 +188,7 @@ async def _known(connection: HTTPConnection, kind: Kind) -> Known | None:
 
 async def _look_up(connection: HTTPConnection, token: str, kind: Kind) -> Known | None:
     core, now = core_of(connection), clock.now()
-    known = await core.database.read(recognise, core, token, kind, now=now)
+    known = await core.database.read_together(recognise, Shown(core, token, kind))
     if known is not None and _is_activity(connection) and known.sign_in.seen_ms <= now - signins.SEEN_STEP_MS:
         await core.database.write(signins.touch, known.sign_in.id, now=now)
     return known
@@ -198,24 +199,41 @@ def _is_activity(connection: HTTPConnection) -> bool:
     return connection.scope["type"] == "http" and connection.scope["path"] not in UNATTENDED
 
 
-def recognise(tx: Transaction, core: Core, token: str, kind: Kind, *, now: int) -> Known | None:
-    """The caller behind a token, as things stand now: role, team, agreement and erasure included."""
-    sign_in = signins.find(tx, token, kind, now=now)
-    if sign_in is None:
-        return None
-    if kind == "staff":
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A token that somebody shows us, and of which kind it is said to be."""
+
+    core: Core
+    token: str
+    kind: Kind
+
+
+def recognise(tx: Transaction, asked: Sequence[Shown], *, now: int) -> list[Known | Refusal | None]:
+    """The caller behind each token, as things stand now: role, team, agreement and erasure included."""
+    held = signins.find_all(tx, [(shown.token, shown.kind) for shown in asked], now=now)
+    found = list(zip(asked, held, strict=True))
+    persons = people.several(tx, {sign_in.caller_id for shown, sign_in in found if sign_in and shown.kind == "person"})
+    return [_recognised(tx, shown, sign_in, persons, now=now) if sign_in else None for shown, sign_in in found]
+
+
+def _recognised(
+    tx: Transaction, shown: Shown, sign_in: Held, persons: Mapping[str, Person], *, now: int
+) -> Known | Refusal | None:
+    if shown.kind == "staff":
         member = members.by_id(tx, sign_in.caller_id)
         asking = members.caller_of(member, sign_in, now=now) if member else None
         return Known(asking, sign_in, member.language) if member and asking else None
-    if kind == "person":
-        asking = _person(tx, core, sign_in)
+    if shown.kind == "person":
+        try:
+            asking = _person(shown.core, persons.get(sign_in.caller_id), sign_in)
+        except KeyUnavailable as refusal:
+            return refusal
     else:
         asking = Caller("visitor", sign_in.caller_id, name=people.guest_name(sign_in.caller_id), sign_in=sign_in.id)
     return Known(asking, sign_in) if asking else None
 
 
-def _person(tx: Transaction, core: Core, sign_in: SignIn) -> Caller | None:
-    person = people.by_id(tx, sign_in.caller_id)
+def _person(core: Core, person: Person | None, sign_in: Held) -> Caller | None:
     if person is None:
         return None
     try:

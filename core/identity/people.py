@@ -10,10 +10,11 @@ Boundary. The key is made and committed in the key store before the transaction 
 """
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
-from sqlmodel import select
+from sqlmodel import col, select
 
 from core import ids
 from core.database import Transaction
@@ -136,6 +137,14 @@ def by_id(tx: Transaction, person_id: str) -> Person | None:
     """The person, unless erased."""
     person = tx.session.get(Person, person_id)
     return person if person is not None and person.erased_ms is None else None
+
+
+def several(tx: Transaction, person_ids: Collection[str]) -> dict[str, Person]:
+    """Those of these persons who are not erased, by id."""
+    if not person_ids:
+        return {}
+    named = select(Person).where(col(Person.id).in_(person_ids), col(Person.erased_ms).is_(None))
+    return {person.id: person for person in tx.session.exec(named)}
 
 
 def key_of(vault: Vault, person: Person) -> DataKey:

@@ -17,8 +17,9 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, or_, true
+from sqlalchemy import BindParameter, ColumnElement, Table, and_, bindparam, sql, true
 from sqlmodel import col, delete, select, update
 
 from core import ids
@@ -75,6 +76,18 @@ class Fresh:
     expires_ms: int
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A live sign-in, as far as a request needs to know it."""
+
+    id: str
+    token_hash: bytes
+    caller_id: str
+    proven_ms: int | None
+    seen_ms: int
+    rotated_ms: int
+
+
 def start(tx: Transaction, hub: Hub, holder: Holder, *, now: int) -> Fresh:
     """Sign `holder` in; a person's sixth sign-in ends the oldest (clause 3(3))."""
     if holder.kind == "person":
@@ -101,12 +114,21 @@ def start(tx: Transaction, hub: Hub, holder: Holder, *, now: int) -> Fresh:
     return Fresh(token, ids.SignInId(known.id), known.expires_ms)
 
 
-def find(tx: Transaction, token: str, kind: str, *, now: int) -> SignIn | None:
+def find(tx: Transaction, token: str, kind: Kind, *, now: int) -> Held | None:
     """The live sign-in of this kind that the token names."""
-    hashed = fingerprint(token)
-    replaced = and_(col(SignIn.previous_hash) == hashed, col(SignIn.previous_until_ms) > now)
-    named = or_(col(SignIn.token_hash) == hashed, replaced)
-    return tx.session.exec(select(SignIn).where(named, SignIn.caller_kind == kind, _is_live(now))).first()
+    return find_all(tx, [(token, kind)], now=now)[0]
+
+
+def find_all(tx: Transaction, shown: Sequence[tuple[str, Kind]], *, now: int) -> list[Held | None]:
+    """The live sign-in that each of these tokens names, if it is of the kind that is said."""
+    hashes = [fingerprint(token) for token, _ in shown]
+    named: dict[tuple[bytes, str], Held] = {}
+    for row in tx.execute(_NAMED, {"hashes": hashes, "now": now}):
+        held = Held(row.id, row.token_hash, row.caller_id, row.proven_ms, row.seen_ms, row.rotated_ms)
+        named[row.token_hash, row.caller_kind] = held
+        if row.previous_until_ms is not None and row.previous_until_ms > now:
+            named.setdefault((row.previous_hash, row.caller_kind), held)
+    return [named.get((hashed, kind)) for hashed, (_, kind) in zip(hashes, shown, strict=True)]
 
 
 def live(tx: Transaction, sign_ins: Sequence[str], *, now: int) -> set[str]:
@@ -120,12 +142,12 @@ def touch(tx: Transaction, sign_in: str, *, now: int) -> None:
     tx.execute(update(SignIn).where(col(SignIn.id) == sign_in, stale).values(seen_ms=now))
 
 
-def is_due(known: SignIn, *, now: int) -> bool:
+def is_due(known: Held, *, now: int) -> bool:
     """Whether the token is old enough to be replaced."""
     return known.rotated_ms <= now - ROTATION_MS
 
 
-def rotate(tx: Transaction, known: SignIn, *, now: int) -> str | None:
+def rotate(tx: Transaction, known: Held, *, now: int) -> str | None:
     """A new token for the sign-in, or None when someone else replaced it first; the old one lasts 30 s more."""
     token = secrets.token_urlsafe(32)
     changed = tx.execute(
@@ -189,9 +211,22 @@ def fingerprint(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
-def _is_live(now: int) -> ColumnElement[bool]:
+def _is_live(now: int | BindParameter[int]) -> ColumnElement[bool]:
     unused_since = col(SignIn.seen_ms) + col(SignIn.idle_ms)
     return and_(col(SignIn.expires_ms) > now, unused_since > now)
+
+
+_SIGN_IN: Table = SignIn.__table__  # type: ignore[attr-defined]  # SQLModel sets it on table classes
+_HASHES: BindParameter[Any] = bindparam("hashes", expanding=True)  # Any: as many as are asked for
+_NOW: BindParameter[int] = bindparam("now")
+_NAMED = sql.select(
+    *(_SIGN_IN.c[name] for name in ("id", "token_hash", "previous_hash", "previous_until_ms", "caller_kind")),
+    *(_SIGN_IN.c[name] for name in ("caller_id", "proven_ms", "seen_ms", "rotated_ms")),
+).where(
+    _SIGN_IN.c.token_hash.in_(_HASHES)
+    | (_SIGN_IN.c.previous_hash.in_(_HASHES) & (_SIGN_IN.c.previous_until_ms > _NOW)),
+    _is_live(_NOW),
+)
 
 
 def _end_where(tx: Transaction, hub: Hub, which: ColumnElement[bool]) -> Sequence[str]:

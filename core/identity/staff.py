@@ -22,8 +22,8 @@ from core.database import Transaction
 from core.identity import agreement, attempts, passwords, recovery, signins
 from core.identity.attempts import Guesser
 from core.identity.callers import Caller, Role
-from core.identity.models import SignIn, StaffMember
-from core.identity.signins import Fresh, Holder
+from core.identity.models import StaffMember
+from core.identity.signins import Fresh, Held, Holder
 from core.refusals import Conflict, Invalid, NotAllowed, NotFound, Refusal
 from core.services import Core
 from core.vault.keys import DataKey
@@ -200,7 +200,7 @@ def _use_code(tx: Transaction, core: Core, member: StaffMember, typed: str, *, n
     return False
 
 
-def caller_of(member: StaffMember, known: SignIn, *, now: int) -> Caller | None:
+def caller_of(member: StaffMember, known: Held, *, now: int) -> Caller | None:
     """The caller behind a staff sign-in as the account stands now; without an agreement in force, without a role."""
     if member.disabled_ms is not None:
         return None

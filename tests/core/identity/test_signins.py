@@ -7,8 +7,8 @@ import pytest
 from core.clock import DAY, HOUR, MINUTE, SECOND
 from core.hub import SIGN_OUT, hint
 from core.identity import Role, signins
-from core.identity.models import SignIn
-from core.identity.signins import Fresh, Holder
+from core.identity.callers import Kind
+from core.identity.signins import Fresh, Held, Holder
 from core.services import Core
 
 ANNA = Holder("person", "anna", "email_code")
@@ -20,7 +20,7 @@ async def start(core: Core, holder: Holder = ANNA, *, now: int = NOW) -> Fresh:
     return await core.database.write(signins.start, core.hub, holder, now=now)
 
 
-async def find(core: Core, token: str, kind: str = "person", *, now: int = NOW) -> SignIn | None:
+async def find(core: Core, token: str, kind: Kind = "person", *, now: int = NOW) -> Held | None:
     return await core.database.read(signins.find, token, kind, now=now)
 
 
