@@ -20,7 +20,10 @@ export class Desk extends EventTarget {
   cards = new Map();
   /** @type {string | null} */
   opened = null;
-  #openings = 0;
+  /** Is the line new, and the inbox on this page from before it? */
+  #isBehind = true;
+  /** Cards that came or went while an answer is out: it may be older than they are. @type {Set<string> | null} */
+  #touched = null;
 
   /** @param {Session} session @param {Me} me @param {Snapshot} inbox @param {Drafts} drafts */
   constructor(session, me, inbox, drafts) {
@@ -32,8 +35,9 @@ export class Desk extends EventTarget {
     session.addEventListener('state', (event) => this.#state(detail(event)));
     session.addEventListener('gone', (event) => this.#gone(detail(event).conversation));
     session.addEventListener('event', (event) => this.#happened(detail(event)));
-    session.addEventListener('opened', () => this.#caughtUp());
-    setInterval(() => this.session.isPolling && this.#fetch(), POLL_MS);
+    session.addEventListener('opened', () => (this.#isBehind = true));
+    session.addEventListener('tops', () => this.#isBehind && this.#fetch());
+    setInterval(() => this.session.isPolling && !this.#touched && this.#fetch(), POLL_MS);
   }
 
   /** The server's time. */
@@ -91,15 +95,25 @@ export class Desk extends EventTarget {
     return post(`/desk/conversations/${conversation}/reopen`);
   }
 
-  /** The whole inbox once more: after a break, cards may have come and gone unseen. */
+  /** The whole inbox once more: before the line was there, cards may have come and gone unseen. The last who asked is right. */
   async refresh() {
-    /** @type {Snapshot} */
-    const { cards } = await get('/desk/inbox');
+    const touched = (this.#touched = new Set());
+    try {
+      const { cards } = /** @type {Snapshot} */ (await get('/desk/inbox'));
+      if (touched === this.#touched) this.#replace(cards, touched);
+    } finally {
+      if (touched === this.#touched) this.#touched = null;
+    }
+  }
+
+  /** What the line told meanwhile stands; between two tellings of one card the version decides. @param {Card[]} cards @param {Set<string>} touched */
+  #replace(cards, touched) {
     const known = this.cards;
-    this.cards = new Map();
+    this.cards = new Map([...known].filter(([id]) => touched.has(id)));
     for (const card of cards) {
       const before = known.get(card.id);
-      place(this.cards, before && before.version > card.version ? before : card);
+      if (before && before.version > card.version) this.cards.set(card.id, before);
+      else if (before || !touched.has(card.id)) this.cards.set(card.id, card);
     }
     this.#emit('cards');
   }
@@ -109,6 +123,7 @@ export class Desk extends EventTarget {
     if (what !== 'card') return;
     if (data.gone) return this.#remove(conversation);
     const card = /** @type {Card} */ (data);
+    this.#touched?.add(card.id);
     const before = this.cards.get(card.id);
     place(this.cards, card);
     return this.#emit('cards', { card, rose: card.unread > (before?.unread ?? 0) });
@@ -116,6 +131,7 @@ export class Desk extends EventTarget {
 
   /** @param {string} conversation */
   #remove(conversation) {
+    this.#touched?.add(conversation);
     if (this.cards.delete(conversation)) this.#emit('cards');
   }
 
@@ -131,13 +147,8 @@ export class Desk extends EventTarget {
     if (event.k === 'erased') this.drafts.forget(conversation);
   }
 
-  /** The page brought the first snapshot; every later opening ends a break. */
-  #caughtUp() {
-    this.#openings += 1;
-    if (this.#openings > 1) this.#fetch();
-  }
-
   #fetch() {
+    this.#isBehind = false;
     this.refresh().catch(() => this.#emit('failed'));
   }
 

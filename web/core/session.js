@@ -268,7 +268,9 @@ export class Session extends EventTarget {
         return this.#emit('gone', { conversation: frame.c });
       case 'typing': return this.#emit('typing', { conversation: frame.c, who: frame.who, ttl: frame.ttl });
       case 'page': return this.#paged(frame);
-      case 'tops': return this.#compare(frame.conv);
+      case 'tops':
+        this.#compare(frame.conv);
+        return this.#emit('tops', {});
       case 'pong': return this.#compare(frame.tops);
       default: return undefined;
     }
