@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { Desk } from '../../web/console/desk.js';
 import { Drafts } from '../../web/core/drafts.js';
+import { Outbox } from '../../web/core/outbox.js';
 import { requests, sessionOf, Socket } from './lines.mjs';
 
 const me = { ref: 'staff:mei', kind: 'agent', name: 'Mei' };
@@ -18,8 +19,10 @@ const tops = { t: 'tops', conv: {} };
 let desk;
 let asked;
 
-function begin(...cards) {
-  desk = new Desk(sessionOf(me, { inbox: true }), { id: 'mei', ref: me.ref, name: 'Mei', may_see_all: true }, snapshot(...cards), new Drafts());
+const begin = (...cards) => beginWith(new Outbox(), ...cards);
+
+function beginWith(outbox, ...cards) {
+  desk = new Desk(sessionOf(me, { inbox: true, outbox }), { id: 'mei', ref: me.ref, name: 'Mei', may_see_all: true }, snapshot(...cards), new Drafts());
   desk.session.start();
   return connect();
 }
@@ -95,4 +98,36 @@ test('a card that has gone since the last inbox goes', async () => {
   await asked[0].answer(snapshot(card('b')));
 
   assert.deepEqual(ids(), ['b']);
+});
+
+test('a reply that is refused after the agent went on is told once and stays on its card', async () => {
+  const socket = begin(card('a'), card('b'));
+  const told = [];
+  desk.addEventListener('unsent', ({ detail }) => told.push(detail.fresh));
+  desk.open('a');
+  socket.hear({ t: 'sub_ok', c: 'a', ep: 'e1', last: 1, first: 1 });
+  const m = await desk.session.send('a', 'message', { text: 'Stale' }, { seen: 1 });
+  desk.open('b');
+
+  socket.hear({ t: 'err', c: 'a', m, code: 'stale', retry: 'no', info: { seq: 2, message: 'Newer.' } });
+  socket.hear(shown(card('b', 2)));
+
+  assert.deepEqual([told, [...desk.unsent]], [[['a']], ['a']]);
+  desk.open('a');
+  assert.equal(desk.session.thread('a').rows()[0].reason.code, 'stale');
+  await desk.discard(m);
+  assert.deepEqual([told, [...desk.unsent]], [[['a'], []], []]);
+});
+
+test('what an earlier page was refused is known from the beginning, and sent again from its conversation', async () => {
+  const outbox = new Outbox();
+  await outbox.put({ m: 'm1', c: 'a', k: 'message', b: { text: 'Old' }, at: Date.now(), seen: 1 });
+  await outbox.refuse('m1', { code: 'stale', message: 'Newer.' });
+  const socket = beginWith(outbox, card('a'), card('b'));
+  assert.deepEqual([...desk.unsent], ['a']);
+
+  desk.open('a');
+  await desk.retry('m1');
+
+  assert.deepEqual([socket.of('send').map(({ m, seen }) => [m, seen]), [...desk.unsent]], [[['m1', undefined]], []]);
 });

@@ -1,6 +1,6 @@
 // What the console knows: the cards of the inbox, which conversation is open, and the one session of this tab.
 //
-// Elements listen to this object ('cards', 'open', 'writing') and to its session; they never talk to each other.
+// Elements listen to this object ('cards', 'open', 'writing', 'unsent') and to its session; they never talk to each other.
 import { get, post } from '../core/calls.js';
 import { place, sections, walk } from './cards.js';
 
@@ -24,6 +24,8 @@ export class Desk extends EventTarget {
   #isBehind = true;
   /** Cards that came or went while an answer is out: it may be older than they are. @type {Set<string> | null} */
   #touched = null;
+  /** Refused messages that this page knows of. @type {Set<string>} */
+  #refused = new Set();
 
   /** @param {Session} session @param {Me} me @param {Snapshot} inbox @param {Drafts} drafts */
   constructor(session, me, inbox, drafts) {
@@ -35,6 +37,8 @@ export class Desk extends EventTarget {
     session.addEventListener('state', (event) => this.#state(detail(event)));
     session.addEventListener('gone', (event) => this.#gone(detail(event).conversation));
     session.addEventListener('event', (event) => this.#happened(detail(event)));
+    session.addEventListener('change', () => this.#recount());
+    this.#recount();
     session.addEventListener('opened', () => (this.#isBehind = true));
     session.addEventListener('tops', () => this.#isBehind && this.#fetch());
     setInterval(() => this.session.isPolling && !this.#touched && this.#fetch(), POLL_MS);
@@ -51,6 +55,11 @@ export class Desk extends EventTarget {
 
   get sections() {
     return sections(this.cards.values(), this.me.id);
+  }
+
+  /** Conversations in which something was refused and waits for this agent, whether one of them is open or not. @returns {Set<string>} */
+  get unsent() {
+    return new Set(this.#refusals().map(({ c }) => c));
   }
 
   /** Show a conversation, or none. @param {string | null} conversation */
@@ -78,6 +87,18 @@ export class Desk extends EventTarget {
   /** Change a message or a note of one's own in the open conversation. @param {Row} row */
   edit(row) {
     if (this.opened !== null) this.#emit('editing', { row });
+  }
+
+  /** Send what was refused in the open conversation once more. @param {string} m */
+  async retry(m) {
+    if (this.opened !== null) await this.session.retry(this.opened, m);
+    this.#recount();
+  }
+
+  /** Take it back instead. @param {string} m */
+  async discard(m) {
+    if (this.opened !== null) await this.session.discard(this.opened, m);
+    this.#recount();
   }
 
   /** @param {string} conversation @param {string | null} to "me", a member's id or nobody */
@@ -145,6 +166,19 @@ export class Desk extends EventTarget {
   /** Nothing of what was erased stays, nor what was half-written about it. @param {{conversation: string, event: {k: string}}} news */
   #happened({ conversation, event }) {
     if (event.k === 'erased') this.drafts.forget(conversation);
+  }
+
+  #refusals() {
+    return this.session.outbox.entries().filter(({ reason }) => reason);
+  }
+
+  /** What is refused while another conversation is open has no row to say so. */
+  #recount() {
+    const refusals = this.#refusals();
+    const fresh = refusals.filter(({ m }) => !this.#refused.has(m));
+    if (!fresh.length && refusals.length === this.#refused.size) return;
+    this.#refused = new Set(refusals.map(({ m }) => m));
+    this.#emit('unsent', { fresh: fresh.map(({ c }) => c) });
   }
 
   #fetch() {

@@ -16,7 +16,7 @@ export class DeskInbox extends Pane {
 
   /** @override @param {Desk} desk */
   listen(desk) {
-    this.follow(desk, 'open');
+    this.follow(desk, 'open', 'unsent');
     desk.addEventListener('cards', () => this.#show(false));
     desk.addEventListener('failed', () => this.#show(true));
     setInterval(() => this.update(), TICK_MS);
@@ -34,6 +34,7 @@ export class DeskInbox extends Pane {
     const showsAll = this.desk.me.may_see_all || everyone.length > 0;
     return html`
       ${this.#failed ? this.#complaint() : nothing}
+      ${[...this.desk.unsent].filter((id) => !this.desk.cards.has(id)).map(unsent)}
       ${this.#section('mine', mine, '')}
       ${this.#section('unassigned', unassigned, unassigned.length ? 'warn' : '')}
       ${showsAll ? this.#section('everyone', everyone, '') : nothing}
@@ -78,7 +79,8 @@ export class DeskInbox extends Pane {
   /** @param {Card} card */
   #marks(card) {
     const unread = html`<span class="tag count"><span aria-hidden="true">${card.unread}</span><span class="vh">${t('unread', { n: card.unread })}</span></span>`;
-    return html`${this.#waiting(card)}${card.unread ? unread : nothing}`;
+    const failed = this.desk.unsent.has(card.id) ? html`<span class="tag bad">${t('log.failed')}</span>` : nothing;
+    return html`${failed}${this.#waiting(card)}${card.unread ? unread : nothing}`;
   }
 
   /** @param {Card} card */
@@ -88,6 +90,10 @@ export class DeskInbox extends Pane {
     return !card.assignee && card.state === 'open' && card.last?.from !== 'agent' ? html`<span class="tag">${t('new')}</span>` : nothing;
   }
 }
+
+/** A reply that was refused in a conversation which has no card here. @param {string} conversation */
+const unsent = (conversation) => html`<p class="banner bad"><span class="grow">${t('unsent_elsewhere')}</span>
+  <a class="link" href="#c-${conversation}">${t('look')}</a></p>`;
 
 /** The last line, and who said it. @param {Card} card */
 function preview({ last, topic }) {
