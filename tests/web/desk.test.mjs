@@ -131,3 +131,17 @@ test('what an earlier page was refused is known from the beginning, and sent aga
 
   assert.deepEqual([socket.of('send').map(({ m, seen }) => [m, seen]), [...desk.unsent]], [[['m1', undefined]], []]);
 });
+
+test('with its card goes what was written about a conversation, and the agent is told what nobody gets', async () => {
+  const socket = begin(card('a', 1, { title: 'Amy' }), card('b'));
+  const told = [];
+  desk.addEventListener('dropped', ({ detail }) => told.push(detail.title));
+  for (const place of ['a reply', 'b reply']) desk.drafts.keep(place, 'Half');
+  await desk.session.send('a', 'message', { text: 'Whole' });
+
+  socket.hear(gone('a'), gone('b'));
+  await new Promise((resolve) => setImmediate(resolve));
+
+  assert.deepEqual([ids(), desk.session.outbox.entries(), told], [[], [], ['Amy']]);
+  assert.deepEqual(['a reply', 'b reply'].map((place) => desk.drafts.get(place)), ['', '']);
+});

@@ -22,6 +22,7 @@ export function announce(desk) {
   });
   desk.addEventListener('unsent', (event) => complain(desk, detail(event).fresh));
   complain(desk, [...desk.unsent]);
+  desk.addEventListener('dropped', (event) => say(dropped(detail(event).title)));
   let wasBroken = false;
   desk.session.addEventListener('connection', () => {
     const isBroken = desk.session.outage.isBroken();
@@ -36,6 +37,9 @@ function complain(desk, conversations) {
   const [unseen] = conversations.filter((conversation) => conversation !== desk.opened);
   if (unseen) say(t('announce_unsent', { name: desk.cards.get(unseen)?.title ?? t('customer') }));
 }
+
+/** What nobody will get, because the conversation has gone. @param {string} title */
+export const dropped = (title) => t('dropped', { name: title || t('customer') });
 
 /** Is the reader looking at it anyway? The log reads it out then. @param {Desk} desk @param {Card} card */
 const isRead = (desk, card) => card.id === desk.opened && document.visibilityState === 'visible';

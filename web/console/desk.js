@@ -150,16 +150,24 @@ export class Desk extends EventTarget {
     return this.#emit('cards', { card, rose: card.unread > (before?.unread ?? 0) });
   }
 
-  /** @param {string} conversation */
+  /** It is no longer this agent's to read, or for nobody. @param {string} conversation */
   #remove(conversation) {
     this.#touched?.add(conversation);
+    void this.#forget(conversation, this.cards.get(conversation)?.title ?? '');
     if (this.cards.delete(conversation)) this.#emit('cards');
+  }
+
+  /** Nothing that was written about it stays; what was still to be sent, nobody will get. @param {string} conversation @param {string} title */
+  async #forget(conversation, title) {
+    this.drafts.forget(conversation);
+    const lost = this.session.outbox.forget(conversation);
+    this.#recount();
+    if (await lost) this.#emit('dropped', { title });
   }
 
   /** The right to read it has ended. @param {string} conversation */
   #gone(conversation) {
     this.#remove(conversation);
-    this.drafts.forget(conversation);
     this.#emit('gone', { conversation });
   }
 
