@@ -79,6 +79,8 @@ class States:
                 made = await self._chat.core.database.read(self._make, wanted, now=clock.now())
                 for row, card in made:
                     self._show_card(row, card)
+                for conversation_id in set(wanted).difference(card.id for _, card in made):
+                    self._take_card(conversation_id)
         finally:
             self._is_dealing = False
 
@@ -88,11 +90,17 @@ class States:
 
     def _show_card(self, row: Conversation, card: Card) -> None:
         shown = protocol.write(protocol.State(row.id, "card", card.version, protocol.plain(card)))
-        lost = protocol.write(protocol.State(row.id, "card", card.version, {"id": row.id, "gone": True}))
+        lost = _gone(row.id, card.version)
         for connection in self._chat.connections:
             if connection.has_inbox:
                 may = permissions.can(connection.caller, Operation.READ_CONVERSATION, log.resource(row))
                 connection.tell(("card", row.id), shown if may else lost)
+
+    def _take_card(self, conversation_id: str) -> None:
+        """Erased, expired or without its key: what was shown of it goes from every inbox."""
+        for connection in self._chat.connections:
+            if connection.has_inbox:
+                connection.tell(("card", conversation_id), _gone(conversation_id, 0))
 
     async def show_mark(self, room: Room, participant: str) -> None:
         """A participant's marks have moved."""
@@ -150,6 +158,10 @@ class States:
         who = audiences.who(ref, "", audience)
         here = {"ref": who.ref, "kind": who.kind, "online": self._chat.presence.is_here(ref)}
         return protocol.write(protocol.State(conversation_id, "presence", clock.now(), here))
+
+
+def _gone(conversation_id: str, version: int) -> str:
+    return protocol.write(protocol.State(conversation_id, "card", version, {"id": conversation_id, "gone": True}))
 
 
 def _show_typing(room: Room, participant: str, name: str) -> None:

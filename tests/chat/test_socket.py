@@ -11,12 +11,13 @@ import pytest_asyncio
 import websockets
 from sqlalchemy import text
 
-from chat import conversations, log, protocol
+from chat import conversations, holdings, log, protocol
 from chat.audiences import Audience
 from chat.log import Span
 from chat.protocol import Ack, Close, Err, Ev, Gone, Page, Pong, Reset, State, SubOk, TypingNow
 from core import clock, mail
 from core.database import Transaction
+from core.holdings import Ref
 from core.hub import SIGN_OUT, hint
 from core.identity import codes
 from core.identity.callers import Caller, Role
@@ -259,6 +260,21 @@ async def test_the_inbox_gets_a_card_for_what_happens(house: House) -> None:
 
     assert card.data["last"]["text"] == "Is anybody there?"
     assert card.data["id"] == chat.id
+
+
+@pytest.mark.clause("5(1)3")
+async def test_the_card_of_an_erased_conversation_goes_from_every_inbox(house: House) -> None:
+    amy, ben = await house.guest(), await house.member("ben")
+    chat = await house.conversation(amy)
+    holding, refs = holdings.holding(house.core), [Ref("conversation", chat.id)]
+
+    async with house.connect(ben, inbox=True) as his, house.connect(amy, subs={chat.id: {}}) as hers:
+        await hers.send(chat, "My secret")
+        await his.until(State, lambda state: state.what == "card" and state.data["unread"] == 1)
+        await house.core.database.write(holding.hide, refs, now=clock.now())
+        gone = await his.until(State, lambda state: "gone" in state.data)
+
+    assert (gone.what, gone.data) == ("card", {"id": chat.id, "gone": True})
 
 
 async def test_reading_and_receiving_are_shown_in_the_viewers_numbering(house: House) -> None:

@@ -162,3 +162,16 @@ test('who proves who she is takes along what any of her tabs left, and the other
   assert.deepEqual([guest.rows.size, ids(next.entries())], [0, ['a']]);
   await next.moveTo(new Outbox());
 });
+
+test('what was written in a conversation that is no longer hers goes, from the disk and from every tab', async () => {
+  const shelf = new MemoryShelf();
+  const [first, second] = [await tab(shelf), await tab(shelf)];
+  first.isOpen = second.isOpen = false;
+  for (const one of [entry('a'), entry('x', { c: 'c2' }), entry('b')]) await first.sending.send(one);
+  await until(() => second.outbox.entries().length === 3);
+
+  const lost = await first.outbox.forget('c1');
+  await until(() => second.outbox.entries().length === 1);
+
+  assert.deepEqual([lost, ids(second.outbox.entries()), [...shelf.rows.keys()]], [2, ['x'], ['entry x']]);
+});

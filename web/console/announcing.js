@@ -1,5 +1,5 @@
 // What the console says without being looked at: the count in the title, one polite sentence at most every 5 seconds about
-// messages, and that the line broke or is back.
+// messages, that a reply was refused while another conversation was open, and that the line broke or is back.
 import { t } from '../core/i18n.js';
 import { unread, waiting } from './cards.js';
 import { detail } from './desk.js';
@@ -20,14 +20,26 @@ export function announce(desk) {
     last = Date.now();
     say(t('announce_new', { name: news.card.title, n: countWaiting(desk) }));
   });
+  desk.addEventListener('unsent', (event) => complain(desk, detail(event).fresh));
+  complain(desk, [...desk.unsent]);
+  desk.addEventListener('dropped', (event) => say(dropped(detail(event).title)));
   let wasBroken = false;
   desk.session.addEventListener('connection', () => {
     const isBroken = desk.session.outage.isBroken();
     if (isBroken !== wasBroken) say(t(isBroken ? 'lost' : 'online'));
     wasBroken = isBroken;
   });
-  entitle(desk);
 }
+
+/** Once for what was refused just now, unless its row says so before the reader's eyes. @param {Desk} desk @param {string[]} conversations */
+function complain(desk, conversations) {
+  entitle(desk);
+  const [unseen] = conversations.filter((conversation) => conversation !== desk.opened);
+  if (unseen) say(t('announce_unsent', { name: desk.cards.get(unseen)?.title ?? t('customer') }));
+}
+
+/** What nobody will get, because the conversation has gone. @param {string} title */
+export const dropped = (title) => t('dropped', { name: title || t('customer') });
 
 /** Is the reader looking at it anyway? The log reads it out then. @param {Desk} desk @param {Card} card */
 const isRead = (desk, card) => card.id === desk.opened && document.visibilityState === 'visible';
@@ -38,7 +50,8 @@ const countWaiting = (desk) => [...desk.cards.values()].filter((card) => waiting
 /** @param {Desk} desk */
 function entitle(desk) {
   const n = unread(desk.cards.values());
-  document.title = n ? t('title_unread', { n }) : t('title');
+  const title = n ? t('title_unread', { n }) : t('title');
+  document.title = desk.unsent.size ? `${t('log.failed')} – ${title}` : title;
 }
 
 /** @param {string} sentence */

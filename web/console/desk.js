@@ -1,6 +1,6 @@
 // What the console knows: the cards of the inbox, which conversation is open, and the one session of this tab.
 //
-// Elements listen to this object ('cards', 'open', 'writing') and to its session; they never talk to each other.
+// Elements listen to this object ('cards', 'open', 'writing', 'unsent') and to its session; they never talk to each other.
 import { get, post } from '../core/calls.js';
 import { place, sections, walk } from './cards.js';
 
@@ -20,7 +20,12 @@ export class Desk extends EventTarget {
   cards = new Map();
   /** @type {string | null} */
   opened = null;
-  #openings = 0;
+  /** Is the line new, and the inbox on this page from before it? */
+  #isBehind = true;
+  /** Cards that came or went while an answer is out: it may be older than they are. @type {Set<string> | null} */
+  #touched = null;
+  /** Refused messages that this page knows of. @type {Set<string>} */
+  #refused = new Set();
 
   /** @param {Session} session @param {Me} me @param {Snapshot} inbox @param {Drafts} drafts */
   constructor(session, me, inbox, drafts) {
@@ -32,8 +37,11 @@ export class Desk extends EventTarget {
     session.addEventListener('state', (event) => this.#state(detail(event)));
     session.addEventListener('gone', (event) => this.#gone(detail(event).conversation));
     session.addEventListener('event', (event) => this.#happened(detail(event)));
-    session.addEventListener('opened', () => this.#caughtUp());
-    setInterval(() => this.session.isPolling && this.#fetch(), POLL_MS);
+    session.addEventListener('change', () => this.#recount());
+    this.#recount();
+    session.addEventListener('opened', () => (this.#isBehind = true));
+    session.addEventListener('tops', () => this.#isBehind && this.#fetch());
+    setInterval(() => this.session.isPolling && !this.#touched && this.#fetch(), POLL_MS);
   }
 
   /** The server's time. */
@@ -47,6 +55,11 @@ export class Desk extends EventTarget {
 
   get sections() {
     return sections(this.cards.values(), this.me.id);
+  }
+
+  /** Conversations in which something was refused and waits for this agent, whether one of them is open or not. @returns {Set<string>} */
+  get unsent() {
+    return new Set(this.#refusals().map(({ c }) => c));
   }
 
   /** Show a conversation, or none. @param {string | null} conversation */
@@ -76,6 +89,18 @@ export class Desk extends EventTarget {
     if (this.opened !== null) this.#emit('editing', { row });
   }
 
+  /** Send what was refused in the open conversation once more. @param {string} m */
+  async retry(m) {
+    if (this.opened !== null) await this.session.retry(this.opened, m);
+    this.#recount();
+  }
+
+  /** Take it back instead. @param {string} m */
+  async discard(m) {
+    if (this.opened !== null) await this.session.discard(this.opened, m);
+    this.#recount();
+  }
+
   /** @param {string} conversation @param {string | null} to "me", a member's id or nobody */
   assign(conversation, to) {
     return post(`/desk/conversations/${conversation}/assign`, { to });
@@ -91,15 +116,25 @@ export class Desk extends EventTarget {
     return post(`/desk/conversations/${conversation}/reopen`);
   }
 
-  /** The whole inbox once more: after a break, cards may have come and gone unseen. */
+  /** The whole inbox once more: before the line was there, cards may have come and gone unseen. The last who asked is right. */
   async refresh() {
-    /** @type {Snapshot} */
-    const { cards } = await get('/desk/inbox');
+    const touched = (this.#touched = new Set());
+    try {
+      const { cards } = /** @type {Snapshot} */ (await get('/desk/inbox'));
+      if (touched === this.#touched) this.#replace(cards, touched);
+    } finally {
+      if (touched === this.#touched) this.#touched = null;
+    }
+  }
+
+  /** What the line told meanwhile stands; between two tellings of one card the version decides. @param {Card[]} cards @param {Set<string>} touched */
+  #replace(cards, touched) {
     const known = this.cards;
-    this.cards = new Map();
+    this.cards = new Map([...known].filter(([id]) => touched.has(id)));
     for (const card of cards) {
       const before = known.get(card.id);
-      place(this.cards, before && before.version > card.version ? before : card);
+      if (before && before.version > card.version) this.cards.set(card.id, before);
+      else if (before || !touched.has(card.id)) this.cards.set(card.id, card);
     }
     this.#emit('cards');
   }
@@ -109,20 +144,30 @@ export class Desk extends EventTarget {
     if (what !== 'card') return;
     if (data.gone) return this.#remove(conversation);
     const card = /** @type {Card} */ (data);
+    this.#touched?.add(card.id);
     const before = this.cards.get(card.id);
     place(this.cards, card);
     return this.#emit('cards', { card, rose: card.unread > (before?.unread ?? 0) });
   }
 
-  /** @param {string} conversation */
+  /** It is no longer this agent's to read, or for nobody. @param {string} conversation */
   #remove(conversation) {
+    this.#touched?.add(conversation);
+    void this.#forget(conversation, this.cards.get(conversation)?.title ?? '');
     if (this.cards.delete(conversation)) this.#emit('cards');
+  }
+
+  /** Nothing that was written about it stays; what was still to be sent, nobody will get. @param {string} conversation @param {string} title */
+  async #forget(conversation, title) {
+    this.drafts.forget(conversation);
+    const lost = this.session.outbox.forget(conversation);
+    this.#recount();
+    if (await lost) this.#emit('dropped', { title });
   }
 
   /** The right to read it has ended. @param {string} conversation */
   #gone(conversation) {
     this.#remove(conversation);
-    this.drafts.forget(conversation);
     this.#emit('gone', { conversation });
   }
 
@@ -131,13 +176,21 @@ export class Desk extends EventTarget {
     if (event.k === 'erased') this.drafts.forget(conversation);
   }
 
-  /** The page brought the first snapshot; every later opening ends a break. */
-  #caughtUp() {
-    this.#openings += 1;
-    if (this.#openings > 1) this.#fetch();
+  #refusals() {
+    return this.session.outbox.entries().filter(({ reason }) => reason);
+  }
+
+  /** What is refused while another conversation is open has no row to say so. */
+  #recount() {
+    const refusals = this.#refusals();
+    const fresh = refusals.filter(({ m }) => !this.#refused.has(m));
+    if (!fresh.length && refusals.length === this.#refused.size) return;
+    this.#refused = new Set(refusals.map(({ m }) => m));
+    this.#emit('unsent', { fresh: fresh.map(({ c }) => c) });
   }
 
   #fetch() {
+    this.#isBehind = false;
     this.refresh().catch(() => this.#emit('failed'));
   }
 

@@ -3,7 +3,9 @@ import { html, nothing } from 'lit-html';
 import { repeat } from 'lit-html/directives/repeat.js';
 import { clock, dayKey, shortDay } from '../core/format.js';
 import { t } from '../core/i18n.js';
+import { dropped } from './announcing.js';
 import { waiting } from './cards.js';
+import { detail } from './desk.js';
 import { Pane } from './pane.js';
 
 /** @import { Card } from './cards.js' */
@@ -13,11 +15,14 @@ const TICK_MS = 15_000;
 
 export class DeskInbox extends Pane {
   #failed = false;
+  /** A sentence about what nobody will get. */
+  #dropped = '';
 
   /** @override @param {Desk} desk */
   listen(desk) {
-    this.follow(desk, 'open');
+    this.follow(desk, 'open', 'unsent');
     desk.addEventListener('cards', () => this.#show(false));
+    desk.addEventListener('dropped', (event) => this.#tell(dropped(detail(event).title)));
     desk.addEventListener('failed', () => this.#show(true));
     setInterval(() => this.update(), TICK_MS);
   }
@@ -28,12 +33,20 @@ export class DeskInbox extends Pane {
     this.update();
   }
 
+  /** @param {string} words */
+  #tell(words) {
+    this.#dropped = words;
+    this.update();
+  }
+
   /** @override */
   view() {
     const { mine, unassigned, everyone, resolved } = this.desk.sections;
     const showsAll = this.desk.me.may_see_all || everyone.length > 0;
     return html`
       ${this.#failed ? this.#complaint() : nothing}
+      ${this.#dropped ? this.#loss() : nothing}
+      ${[...this.desk.unsent].filter((id) => !this.desk.cards.has(id)).map(unsent)}
       ${this.#section('mine', mine, '')}
       ${this.#section('unassigned', unassigned, unassigned.length ? 'warn' : '')}
       ${showsAll ? this.#section('everyone', everyone, '') : nothing}
@@ -45,6 +58,11 @@ export class DeskInbox extends Pane {
     const again = () => this.desk.refresh().catch(() => this.#show(true));
     return html`<p class="banner bad" role="alert"><span class="grow">${t('inbox_failed')}</span>
       <button class="link" type="button" @click=${again}>${t('again')}</button></p>`;
+  }
+
+  #loss() {
+    return html`<p class="banner bad"><span class="grow">${this.#dropped}</span>
+      <button class="link" type="button" @click=${() => this.#tell('')}>${t('dismiss')}</button></p>`;
   }
 
   /** @param {string} name @param {Card[]} cards @param {string} tone */
@@ -78,7 +96,8 @@ export class DeskInbox extends Pane {
   /** @param {Card} card */
   #marks(card) {
     const unread = html`<span class="tag count"><span aria-hidden="true">${card.unread}</span><span class="vh">${t('unread', { n: card.unread })}</span></span>`;
-    return html`${this.#waiting(card)}${card.unread ? unread : nothing}`;
+    const failed = this.desk.unsent.has(card.id) ? html`<span class="tag bad">${t('log.failed')}</span>` : nothing;
+    return html`${failed}${this.#waiting(card)}${card.unread ? unread : nothing}`;
   }
 
   /** @param {Card} card */
@@ -88,6 +107,10 @@ export class DeskInbox extends Pane {
     return !card.assignee && card.state === 'open' && card.last?.from !== 'agent' ? html`<span class="tag">${t('new')}</span>` : nothing;
   }
 }
+
+/** A reply that was refused in a conversation which has no card here. @param {string} conversation */
+const unsent = (conversation) => html`<p class="banner bad"><span class="grow">${t('unsent_elsewhere')}</span>
+  <a class="link" href="#c-${conversation}">${t('look')}</a></p>`;
 
 /** The last line, and who said it. @param {Card} card */
 function preview({ last, topic }) {

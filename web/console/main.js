@@ -15,7 +15,7 @@ import { Desk } from './desk.js';
 import { frame } from './frame.js';
 import { DeskInbox } from './inbox.js';
 import { DeskLine, DeskPresence } from './line.js';
-import { keepPresent } from './presence.js';
+import { keepPresent, leave } from './presence.js';
 import { DeskSide } from './side.js';
 import { DeskThread } from './thread.js';
 
@@ -46,5 +46,5 @@ closeMenus();
 frame(desk);
 announce(desk);
 keepPresent(session);
-keepCurrent(session);
+keepCurrent(session, leave);
 session.start();

@@ -18,6 +18,9 @@ export function keepPresent(session) {
   for (const type of ['keydown', 'pointerdown']) document.addEventListener(type, act, { passive: true });
   session.addEventListener('connection', () => {
     const { phase, code } = session.connection;
-    if (phase === 'stopped' && code === NOT_SIGNED_IN) location.replace('/desk/sign-in?ended=1');
+    if (phase === 'stopped' && code === NOT_SIGNED_IN) leave();
   });
 }
+
+/** To the door, which sends on whoever is signed in here now; neither words nor the address of a conversation stay. */
+export const leave = () => location.replace('/desk/sign-in?ended=1');

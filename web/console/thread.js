@@ -90,10 +90,10 @@ export class DeskThread extends Pane {
   #read = (event) => void (this.desk.opened && this.desk.session.read(this.desk.opened, detail(event).upto));
 
   /** @param {Event} event */
-  #retry = (event) => void (this.desk.opened && this.desk.session.retry(this.desk.opened, detail(event).m));
+  #retry = (event) => void this.desk.retry(detail(event).m);
 
   /** @param {Event} event */
-  #discard = (event) => void (this.desk.opened && this.desk.session.discard(this.desk.opened, detail(event).m));
+  #discard = (event) => void this.desk.discard(detail(event).m);
 
   /** @param {Event} event */
   #edit = (event) => this.desk.edit(detail(event).row);

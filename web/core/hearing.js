@@ -57,7 +57,9 @@ export class Hearing {
         return this.tell('gone', { conversation: frame.c });
       case 'typing': return this.tell('typing', { conversation: frame.c, who: frame.who, ttl: frame.ttl });
       case 'page': return this.#paged(frame);
-      case 'tops': return this.healing.compare(frame.conv);
+      case 'tops':
+        this.healing.compare(frame.conv);
+        return this.tell('tops', {});
       case 'pong': return this.healing.compare(frame.tops);
       default: return undefined;
     }

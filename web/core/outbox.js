@@ -98,6 +98,13 @@ export class Outbox {
     this.#tabs?.tell({ type: 'settled', m, ack });
   }
 
+  /** The conversation is no longer hers to read: nothing about it stays, in no tab. @param {string} conversation @returns {Promise<number>} how many messages nobody will get */
+  async forget(conversation) {
+    const doomed = this.entries(conversation);
+    await Promise.all(doomed.map(({ m }) => this.remove(m)));
+    return doomed.length;
+  }
+
   /** Send from this tab, with everything that any tab left. */
   async carry() {
     if (this.isCarrier) return;

@@ -1,0 +1,71 @@
+"""One computer, several people: what one had on the screen is gone when the next one is signed in."""
+
+import re
+
+from playwright.sync_api import CDPSession, Page, expect
+
+from tests.browser.conftest import OpenContext
+from tests.browser.people import at_the_desk, on_the_page
+from tests.site import Site
+
+A_WHILE = 45_000
+
+
+def without_network(page: Page) -> CDPSession:
+    """Cut this tab off, and no other of its browser."""
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Network.enable")
+    _turn(devtools, is_off=True)
+    return devtools
+
+
+def with_network(devtools: CDPSession) -> None:
+    _turn(devtools, is_off=False)
+
+
+def _turn(devtools: CDPSession, *, is_off: bool) -> None:
+    speed = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+    devtools.send("Network.emulateNetworkConditions", {"offline": is_off, **speed})
+
+
+def sign_in_as(other: Page, page: Page, cookie: str) -> None:
+    """In another tab of this browser the other one has signed in."""
+    wanted = [each for each in other.context.cookies() if each["name"] == cookie]
+    page.context.add_cookies(wanted)  # type: ignore[arg-type]  # what it gives is what it takes
+
+
+def test_the_console_of_the_agent_before_goes_when_the_next_one_is_signed_in(site: Site, browse: OpenContext) -> None:
+    shopper = on_the_page(site, browse)
+    shopper.agree()
+    shopper.say("Locker words")
+    mei, kai = at_the_desk(site, browse, "mei"), at_the_desk(site, browse, "kai")
+    kai.open("Locker words")
+    expect(kai.log).to_contain_text("Locker words")
+
+    devtools = without_network(kai.page)
+    expect(kai.page.locator("desk-line")).to_contain_text("You’re offline", timeout=A_WHILE)
+    sign_in_as(mei.page, kai.page, "__Host-cd")
+    with_network(devtools)
+
+    expect(kai.page.locator("details.menu summary").first).to_contain_text("Mei", timeout=A_WHILE)
+    expect(kai.page).to_have_url(re.compile("/desk$"))
+    expect(kai.log).to_have_count(0)
+    expect(kai.page.locator("desk-line")).to_contain_text("Connected")
+
+
+def test_the_conversation_of_the_shopper_before_goes_when_the_next_one_is_signed_in(
+    site: Site, browse: OpenContext
+) -> None:
+    first, second = (on_the_page(site, browse) for _ in range(2))
+    for shopper, words in ((first, "Hers before"), (second, "His after")):
+        shopper.agree()
+        shopper.say(words)
+        expect(shopper.log).to_contain_text("Sent")
+
+    devtools = without_network(first.page)
+    expect(first.page.locator("chat-line")).to_contain_text("You’re offline", timeout=A_WHILE)
+    sign_in_as(second.page, first.page, "__Host-cv")
+    with_network(devtools)
+
+    expect(first.log).to_contain_text("His after", timeout=A_WHILE)
+    expect(first.log).not_to_contain_text("Hers before")
