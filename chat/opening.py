@@ -17,7 +17,7 @@ from chat.log import Span
 from chat.marks import Mark
 from chat.models import Conversation
 from chat.standing import Standing
-from core import clock, ledger
+from core import clock, ids, ledger
 from core.database import Transaction
 from core.identity import permissions
 from core.identity.callers import Caller
@@ -48,7 +48,8 @@ Open = Callable[[Core, Wish], Awaitable[Opened]]
 
 def look_in(tx: Transaction, wishes: Sequence[Wish], *, now: int) -> list[Opened | Refusal]:
     """Let each caller in as far as the door: no content may leave on this alone."""
-    found = standing.several_marked(tx, {wish.conversation_id for wish in wishes}, now=now)
+    wanted = {wish.conversation_id for wish in wishes if ids.is_id(wish.conversation_id)}
+    found = standing.several_marked(tx, wanted, now=now)
     return [_answer(wish, *found.get(wish.conversation_id, (None, ()))) for wish in wishes]
 
 
