@@ -104,11 +104,8 @@ class Outlet:
     async def _pump(self) -> None:
         try:
             while self.is_open and (self._replies or self._states or self._wanted):
-                frames = self._take()
-                if self._wanted:
-                    self._wanted = False
-                    frames += await self._fetch()
-                await self._write(frames)
+                events = await self._events()  # first: what is taken while something else is awaited may be lost
+                await self._write([*self._take(), *events])
             if self.is_open and self._close_code is not None:
                 self.is_open = False
                 await self._send({"type": "websocket.close", "code": self._close_code, "reason": ""})
@@ -117,6 +114,12 @@ class Outlet:
         finally:
             self._pump_task = None
             self.sending_since = None
+
+    async def _events(self) -> list[str]:
+        if not self._wanted:
+            return []
+        self._wanted = False
+        return await self._fetch()
 
     def _take(self) -> list[str]:
         frames = [*self._replies, *self._states.values()]

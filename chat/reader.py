@@ -283,7 +283,7 @@ class Reader:
                 continue
             pages[conversation_id] = await self._next(conversation_id, subscription)
             size += sum(map(len, pages[conversation_id]))
-        return pages
+        return {each: page for each, page in pages.items() if self._subscriptions.get(each) is dirty[each]}
 
     async def _next(self, conversation_id: str, subscription: Subscription | None) -> list[str]:
         if subscription is None or self._subscriptions.get(conversation_id) is not subscription:

@@ -172,10 +172,11 @@ class Room:
         return page
 
     async def close(self) -> None:
-        """End what still reads the log for this room."""
+        """End what still reads the log for this room. A page somebody waits for is left to end by itself: she has gone
+        from here, and her socket has other rooms."""
+        if self._catching is not None:
+            self._catching.cancel()
         pending = [task for task in (self._catching, *self._pages.values()) if task]
-        for task in pending:
-            task.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
 
     def add(self, watcher: Watcher) -> None:
