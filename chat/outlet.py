@@ -5,14 +5,19 @@ Danger. A reader that stalls and makes memory grow, or waits for ever with its t
 Principle. Events are not queued, they are fetched by cursor when the socket is ready. Long answers wait for room, one
 at a time; a client that has more short answers waiting than a reader ever could is cut. States are kept under their
 key, so a newer one replaces an older; signs of life are dropped first. When `send` hangs, `sending_since` says since
-when, and the service cuts the connection.
+when, and the service cuts the connection. What fails in here ends the connection too: the client comes back and loses
+nothing, while one that stayed connected would wait for what was never written.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import structlog
+
 from chat import protocol
+
+log = structlog.get_logger("chat")
 
 STATES = 64
 MESSAGE_BYTES = 65_536
@@ -111,6 +116,10 @@ class Outlet:
                 await self._send({"type": "websocket.close", "code": self._close_code, "reason": ""})
         except OSError:
             self.is_open = False  # the other side has gone; the receive loop learns it too
+        except Exception as error:
+            log.warning("outlet_failed", kind=type(error).__name__)
+            self.is_open = False
+            self._abort()
         finally:
             self._pump_task = None
             self.sending_since = None

@@ -23,7 +23,7 @@ from chat.outlet import MESSAGE_BYTES
 from chat.protocol import Close, Cursor
 from chat.watching import Room
 from core import clock, ledger
-from core.database import Transaction
+from core.database import FAULTS, Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
 from core.refusals import Invalid, NotAllowed, NotFound, Refusal
@@ -290,7 +290,7 @@ class Reader:
             return []  # opened anew since: its own frames wait behind its `reset`
         try:
             page = await subscription.room.after(self._audience, subscription.cursor)
-        except Refusal:
+        except (Refusal, *FAULTS):
             self._watcher.close(Close.INTERNAL)
             return []
         if self._subscriptions.get(conversation_id) is not subscription:

@@ -17,8 +17,6 @@ import random
 from collections.abc import Mapping
 from contextlib import suppress
 
-from sqlalchemy.exc import DBAPIError
-
 from chat import audiences, protocol, rooms
 from chat.outlet import MESSAGE_BYTES
 from chat.protocol import Close, Cursor
@@ -26,7 +24,7 @@ from chat.reader import Opened, Reader, look_in, open_for
 from chat.rooms import DRAIN_S
 from chat.sending import refused
 from core import clock
-from core.database import OutcomeUnknown, Transaction
+from core.database import FAULTS, Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Purpose
 from core.refusals import NotFound, NotSignedIn, Refusal, Unavailable
@@ -166,7 +164,7 @@ class Visit:
                 self._forget(conversation_id)
             except Refusal as refusal:
                 self._notices.append(protocol.write(refused(refusal, self._lang, c=conversation_id)))
-            except (OutcomeUnknown, DBAPIError):
+            except FAULTS:
                 unavailable = refused(Unavailable(retry_ms=2_000), self._lang, c=conversation_id)
                 self._notices.append(protocol.write(unavailable))
             else:

@@ -15,11 +15,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from chat import audiences
 from chat.audiences import AMENDING_KINDS, Audience, Event
 from chat.models import Conversation
+from core.database import FAULTS
 from core.identity.callers import Caller
 from core.refusals import Refusal
 
@@ -213,7 +213,7 @@ class Room:
                 if self.last(Audience.STAFF) == before:
                     self.known = before  # the hint was wrong, or the log is gone
                 self._wake()
-        except (Refusal, DBAPIError):
+        except (Refusal, *FAULTS):
             log.warning("catch_up_failed", conversation=self.id)
         finally:
             self._catching = None

@@ -1,20 +1,21 @@
 """What was to be said is said, whatever else happens to the socket meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chat import conversations
 from chat.models import Conversation
-from chat.protocol import Ack, Ev, Gone, SubOk, Tops
+from chat.protocol import Ack, Close, Ev, Gone, SubOk, Tops
 from core import clock
 from core.identity.callers import SYSTEM
 from core.services import Core
 from media.uploads import Media
 from tests.chat.line import House, serving
-from tests.chat.reading import Held
+from tests.chat.reading import Held, away, broken
 from tests.conftest import free_port
 
 
@@ -86,6 +87,28 @@ async def test_a_poll_whose_conversation_is_lost_while_it_is_read_says_so(
     slow.release()
 
     assert await polling == [Gone(chat.id), Tops({})]
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(broken, Close.INTERNAL), (PoolTimeout, Close.INTERNAL), (RuntimeError, 1006)]
+)
+async def test_what_cannot_be_read_ends_the_socket_rather_than_leave_it_waiting(
+    house: House, error: Callable[[], Exception], code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy = await house.guest()
+    chat = await house.conversation(amy)
+
+    async with house.connect(amy) as hers:
+        with monkeypatch.context() as outage:
+            away(house, error, outage)
+            await hers.say(t="sub", c=chat.id)
+            closed = await hers.closed()
+    await left(house, chat)
+    async with house.connect(amy, subs={chat.id: {}}) as again:
+        events = await again.events(1)
+
+    assert closed == code
+    assert [event.k for event in events] == ["opened"]
 
 
 async def left(house: House, chat: Conversation) -> None:
