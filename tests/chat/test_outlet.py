@@ -2,18 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chat import conversations
+from chat import conversations, log
 from chat.models import Conversation
-from chat.protocol import Ack, Close, Ev, Gone, SubOk, Tops
+from chat.outlet import STATES, Outlet
+from chat.protocol import Ack, Close, Ev, Gone, State, SubOk, Tops
 from core import clock
 from core.identity.callers import SYSTEM
 from core.services import Core
 from media.uploads import Media
+from tests.chat.conftest import draft, opened, visitor
 from tests.chat.line import House, serving
 from tests.chat.reading import Held, away, broken
 from tests.conftest import free_port
@@ -109,6 +112,123 @@ async def test_what_cannot_be_read_ends_the_socket_rather_than_leave_it_waiting(
 
     assert closed == code
     assert [event.k for event in events] == ["opened"]
+
+
+class Reader:
+    """The other side of an outlet: takes one message, then no more until `read_on`."""
+
+    def __init__(self) -> None:
+        self.got: list[str | int] = []
+        self.since: list[float | None] = []
+        self.is_cut = False
+        self.out = Outlet(self._take, self._cut, self._events)
+        self._first = asyncio.Event()
+        self._reads_on = asyncio.Event()
+
+    async def begin(self) -> Outlet:
+        """The outlet, with its first message on its way."""
+        self.out.say("first")
+        await asyncio.wait_for(self._first.wait(), 5)
+        return self.out
+
+    async def read_on(self) -> list[str | int]:
+        """Everything that was to come."""
+        self._reads_on.set()
+        async with asyncio.timeout(5):
+            while self.out.sending_since is not None:  # noqa: ASYNC110  (the outlet has no event for it)
+                await asyncio.sleep(0)
+        return self.got
+
+    async def _take(self, message: Any) -> None:  # Any: an ASGI message
+        self.got.append(message.get("text") or message["code"])
+        self.since.append(self.out.sending_since)
+        self._first.set()
+        await self._reads_on.wait()
+
+    async def _events(self) -> list[str]:
+        return ["event"]
+
+    def _cut(self) -> None:
+        self.is_cut = True
+
+
+async def test_to_somebody_who_was_signed_out_nothing_more_is_said_however_slowly_she_reads() -> None:
+    slow = Reader()
+    out = await slow.begin()
+    out.say("answer")
+    out.tell(("card", "c"), "card")
+    out.wake()
+
+    out.close(Close.NOT_SIGNED_IN)
+    out.say("later answer")
+    out.tell(("card", "d"), "later card")
+    out.wake()
+
+    assert await slow.read_on() == ["first", Close.NOT_SIGNED_IN]
+
+
+async def test_before_a_restart_what_was_answered_is_written_and_nothing_new_is_begun() -> None:
+    slow = Reader()
+    out = await slow.begin()
+    out.say("answer")
+    out.wake()
+
+    out.close(Close.RESTARTING)
+    out.tell(("card", "d"), "card")
+    out.wake()
+
+    assert await slow.read_on() == ["first", "answer", Close.RESTARTING]
+
+
+async def test_the_time_for_a_close_runs_from_the_moment_it_was_wanted() -> None:
+    slow = Reader()
+    out = await slow.begin()
+    out.say("answer")
+
+    out.close(Close.RESTARTING)
+    await slow.read_on()
+
+    assert slow.got == ["first", "answer", Close.RESTARTING]
+    assert len(set(slow.since)) == 1
+
+
+async def test_a_paused_reader_loses_signs_of_life_and_no_card() -> None:
+    slow = Reader()
+    out = await slow.begin()
+
+    out.tell(("typing", "c", "amy"), "typing")
+    for number in range(STATES):
+        out.tell(("card", str(number)), "card")
+    (_, shown) = await slow.read_on()
+
+    assert str(shown).count("card") == STATES
+    assert "typing" not in str(shown)
+    assert not slow.is_cut
+
+
+async def test_a_reader_for_whom_more_cards_wait_than_she_could_ever_read_is_cut() -> None:
+    slow = Reader()
+    out = await slow.begin()
+
+    for number in range(STATES + 1):
+        out.tell(("card", str(number)), "card")
+
+    assert slow.is_cut
+
+
+async def test_every_card_reaches_the_inbox_when_many_change_at_once(house: House) -> None:
+    ben, amy = await house.member("ben"), visitor()
+    chats = [await opened(house.core, amy) for _ in range(100)]
+    async with house.connect(ben, inbox=True) as his:
+        drafts = [draft(chat, amy, "Hello?") for chat in chats]
+        await house.core.database.write(log.append_batch, house.core, drafts, now=clock.now())
+        await his.say(t="ping", n=1)
+        shown: set[str] = set()
+        while shown < {chat.id for chat in chats}:
+            card = await his.until(State, lambda state: state.what == "card" and state.data["unread"] == 1)
+            shown.add(card.c)
+
+    assert len(shown) == len(chats)
 
 
 async def left(house: House, chat: Conversation) -> None:
