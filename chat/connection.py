@@ -14,8 +14,6 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
-
 from chat import audiences, protocol, rooms
 from chat.marks import Reached
 from chat.opening import open_noted
@@ -24,7 +22,7 @@ from chat.protocol import Close, Cursor
 from chat.reader import Reader
 from chat.sending import Sending, pace_for, refused
 from core import clock, hub, ledger
-from core.database import OutcomeUnknown, Transaction
+from core.database import FAULTS, Transaction
 from core.identity import permissions
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
@@ -137,7 +135,7 @@ class Connection:
         """With the database away the socket ends: one that stayed open would hold a client that hears nothing."""
         try:
             await self._begin(subs)
-        except (OutcomeUnknown, DBAPIError):
+        except FAULTS:
             self.close(Close.INTERNAL)
 
     async def _begin(self, subs: dict[str, Cursor]) -> None:
@@ -206,7 +204,7 @@ class Connection:
             self.out.reply(protocol.Gone(conversation_id or ""))
         except Refusal as refusal:
             self._refuse(refusal, c=conversation_id)
-        except (OutcomeUnknown, DBAPIError):
+        except FAULTS:
             self._refuse(Unavailable(retry_ms=2_000), c=conversation_id)
 
 

@@ -14,7 +14,6 @@ import asyncio
 from collections.abc import Sequence
 from typing import Literal
 
-from sqlalchemy.exc import DBAPIError
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
@@ -29,7 +28,7 @@ from chat.sending import Sending, pace_for, refused
 from chat.visit import Visit
 from chat.web import chat_of
 from core import clock, hub
-from core.database import OutcomeUnknown
+from core.database import FAULTS
 from core.identity import access
 from core.identity.callers import Caller
 from core.refusals import Invalid, NotFound, Refusal, TooMany, Unavailable
@@ -53,7 +52,7 @@ async def poll(request: Request) -> Response:
     leaving = asyncio.create_task(_left(request, visit), name="chat-poll-left")
     try:
         return _answer(await visit.answer(asked.subs, wait_s))
-    except (OutcomeUnknown, DBAPIError):
+    except FAULTS:
         raise Unavailable(retry_ms=2_000) from None
     finally:
         visit.leave()
@@ -102,7 +101,7 @@ class Errand:
             return [protocol.Gone(conversation_id)]
         except Refusal as refusal:
             return [refused(refusal, self._lang, c=conversation_id)]
-        except (OutcomeUnknown, DBAPIError):
+        except FAULTS:
             return [refused(Unavailable(retry_ms=2_000), self._lang, c=conversation_id)]
 
     async def _act(self, frame: ClientFrame) -> list[ServerFrame]:

@@ -21,9 +21,10 @@ from chat.opening import Open, Opened, Wish
 from chat.outlet import MESSAGE_BYTES
 from chat.protocol import Close, Cursor
 from chat.standing import Standing
+from chat.watchers import Connection
 from chat.watching import Room
 from core import clock
-from core.database import Transaction
+from core.database import FAULTS, Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
 from core.refusals import Invalid, NotAllowed, NotFound, Refusal
@@ -79,7 +80,7 @@ class Out(Protocol):
 class Reader:
     """The subscriptions of one socket, or of one poll."""
 
-    def __init__(self, chat: "rooms.Chat", watcher: "rooms.Connection", out: Out, open_: Open) -> None:
+    def __init__(self, chat: "rooms.Chat", watcher: Connection, out: Out, open_: Open) -> None:
         self._chat = chat
         self._watcher = watcher
         self._caller = watcher.caller
@@ -244,14 +245,14 @@ class Reader:
                 continue
             pages[conversation_id] = await self._next(conversation_id, subscription)
             size += sum(map(len, pages[conversation_id]))
-        return pages
+        return {each: page for each, page in pages.items() if self._subscriptions.get(each) is dirty[each]}
 
     async def _next(self, conversation_id: str, subscription: Subscription | None) -> list[str]:
         if subscription is None or self._subscriptions.get(conversation_id) is not subscription:
             return []  # opened anew since: its own frames wait behind its `reset`
         try:
             page = await subscription.room.after(self._audience, subscription.cursor)
-        except Refusal:
+        except (Refusal, *FAULTS):
             self._watcher.close(Close.INTERNAL)
             return []
         if self._subscriptions.get(conversation_id) is not subscription:

@@ -12,7 +12,8 @@ from chat.cards import Card
 from chat.marks import Mark
 from chat.models import Conversation
 from chat.presence import Presence
-from chat.watching import Room, Watcher
+from chat.watchers import Watcher
+from chat.watching import Room
 from core import clock
 from core.database import Transaction
 from core.identity import permissions

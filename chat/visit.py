@@ -17,17 +17,15 @@ import random
 from collections.abc import Mapping
 from contextlib import suppress
 
-from sqlalchemy.exc import DBAPIError
-
 from chat import audiences, protocol, rooms
+from chat.leaving import DRAIN_S
 from chat.opening import Wish, open_for, open_unnoted
 from chat.outlet import MESSAGE_BYTES
 from chat.protocol import Close, Cursor
 from chat.reader import Reader
-from chat.rooms import DRAIN_S
 from chat.sending import refused
 from core import clock
-from core.database import OutcomeUnknown, Transaction
+from core.database import FAULTS, Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Purpose
 from core.refusals import NotFound, NotSignedIn, Refusal, Unavailable
@@ -166,7 +164,7 @@ class Visit:
                 self._forget(conversation_id)
             except Refusal as refusal:
                 self._notices.append(protocol.write(refused(refusal, self._lang, c=conversation_id)))
-            except (OutcomeUnknown, DBAPIError):
+            except FAULTS:
                 unavailable = refused(Unavailable(retry_ms=2_000), self._lang, c=conversation_id)
                 self._notices.append(protocol.write(unavailable))
             else:

@@ -21,6 +21,8 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import BigInteger, Engine, MetaData, Select, Table, literal
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import SQLModel
 
 from core import clock
@@ -28,7 +30,18 @@ from core.engines import DATA, KEYSTORE, Profile, SideLock, copy_sqlite, open_en
 from core.gathering import Gathering, Together
 from core.lanes import AsyncWork, BlockingWork, Lane, OutcomeUnknown, Transaction
 
-__all__ = ["DATA", "KEYSTORE", "Database", "Millis", "OutcomeUnknown", "Transaction", "insert_ignore", "row_lock"]
+__all__ = [
+    "DATA",
+    "FAULTS",
+    "KEYSTORE",
+    "Database",
+    "Millis",
+    "OutcomeUnknown",
+    "Transaction",
+    "insert_ignore",
+    "is_away",
+    "row_lock",
+]
 
 SQLModel.metadata.naming_convention = {  # so that a migration can name what it changes, on both engines
     "ix": "ix_%(column_0_label)s",
@@ -43,6 +56,7 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 Millis = BigInteger  # UTC milliseconds since 1970
+FAULTS = (OutcomeUnknown, DBAPIError, PoolTimeout)  # what reading and writing raise that no work of ours decided
 GROUP_LIMIT = 256
 POSTGRES_LANES = 4
 
@@ -177,6 +191,11 @@ class Database:
     def _lane(self, number: int) -> "Lane":
         assert self._lanes, "the database is not open"
         return self._lanes[number % len(self._lanes)]
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database could not be reached or not in time, so that the same may go well in a moment."""
+    return isinstance(error, OutcomeUnknown | OperationalError | InterfaceError | PoolTimeout)
 
 
 def row_lock(tx: Transaction, statement: Select[Any]) -> Select[Any]:  # Any: rows of whatever was selected
