@@ -31,7 +31,7 @@ beforeEach(() => {
     watching,
     healing,
     sending: { taken: () => {}, refused: () => {} },
-    marks: { reach: () => {} },
+    marks: { reach: () => {}, tell: () => {}, again: () => {}, forget: () => {} },
     greeted: () => {},
     tell: (type, detail) => told.push([type, detail]),
   });

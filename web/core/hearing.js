@@ -1,6 +1,6 @@
 // What each frame of the server means for this tab: one frame in, and whoever it concerns is told.
 
-/** @import { Err, Ev, ServerFrame, Welcome } from './frames.js' */
+/** @import { Err, Ev, ServerFrame, SubOk, Welcome } from './frames.js' */
 /** @import { Healing } from './healing.js' */
 /** @import { Marks } from './marks.js' */
 /** @import { Sending } from './sending.js' */
@@ -42,10 +42,9 @@ export class Hearing {
         this.sending.taken(frame);
         return this.tell('ack', { conversation: frame.c, ...frame });
       case 'err': return this.#refused(frame);
-      case 'sub_ok':
-        this.watching.opened(frame.c);
-        return this.watching.thread(frame.c)?.open(frame);
+      case 'sub_ok': return this.#opened(frame);
       case 'reset':
+        this.marks.forget(frame.c);
         this.watching.thread(frame.c)?.forget();
         return this.tell('reset', { conversation: frame.c, ...frame });
       case 'state':
@@ -54,6 +53,7 @@ export class Hearing {
       case 'gone':
         this.watching.forget(frame.c);
         this.healing.forget(frame.c);
+        this.marks.forget(frame.c);
         return this.tell('gone', { conversation: frame.c });
       case 'typing': return this.tell('typing', { conversation: frame.c, who: frame.who, ttl: frame.ttl });
       case 'page': return this.#paged(frame);
@@ -61,6 +61,13 @@ export class Hearing {
       case 'pong': return this.healing.compare(frame.tops);
       default: return undefined;
     }
+  }
+
+  /** @param {SubOk} frame */
+  #opened(frame) {
+    this.watching.opened(frame.c);
+    this.watching.thread(frame.c)?.open(frame);
+    this.marks.tell();
   }
 
   /** @param {Ev} event */
@@ -84,8 +91,15 @@ export class Hearing {
   #refused(frame) {
     const { c = '', m, code, info } = frame;
     if (m) this.sending.refused(frame);
-    else if (this.healing.refused(frame)) this.tell('page', { conversation: c });
+    else this.#refusedIn(frame);
     if (code === 'stale') this.healing.want(this.watching.thread(c), Number(info?.seq ?? 0));
     this.tell('err', { conversation: c, ...frame });
+  }
+
+  /** It says of which conversation, and not whether it was the way in, older events or a mark. @param {Err} frame */
+  #refusedIn(frame) {
+    const { c = '', retry } = frame;
+    if (this.healing.refused(frame)) this.tell('page', { conversation: c });
+    if (retry !== 'no') this.marks.again(c);
   }
 }

@@ -172,6 +172,11 @@ export class Thread {
     return this.#marks.get(this.me.ref)?.read ?? 0;
   }
 
+  /** How far the server knows that it reached her. */
+  get receivedUpto() {
+    return this.#marks.get(this.me.ref)?.received ?? 0;
+  }
+
   /** Messages of the other side after a number. @param {number} [after] */
   unread(after = this.readUpto) {
     const known = fates(this.#held.values());
