@@ -30,7 +30,7 @@ beforeEach(() => {
   hearing = new Hearing({
     watching,
     healing,
-    sending: { taken: () => {}, refused: () => {} },
+    sending: { taken: () => {}, refused: () => {}, lost: () => {} },
     marks: { reach: () => {}, tell: () => {}, again: () => {}, forget: () => {} },
     greeted: () => {},
     tell: (type, detail) => told.push([type, detail]),

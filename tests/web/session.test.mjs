@@ -225,3 +225,18 @@ test('by polls too she hears the limits and the server’s clock, and the line o
   assert.deepEqual([session.isPolling, session.skew, session.limits.change_ms], [true, 7_000 - 1_000, 300_000]);
   assert.deepEqual(news, ['opened', 'welcome', 'welcome']);
 });
+
+test('a message that the server had and lost is shown as such, kept, and sent again under its id when she says so', async () => {
+  const { socket, thread } = begin();
+  const m = await session.send('c1', 'message', { text: 'mine' });
+  socket.hear({ t: 'ack', c: 'c1', m, s: 1, ts: 1 }, event(1, { m, from: me, b: { text: 'mine' } }));
+
+  socket.hear({ t: 'reset', c: 'c1', ep: 'e2', last: 0, why: 'epoch' }, { t: 'sub_ok', c: 'c1', ep: 'e2', last: 0, first: 1 });
+  const [row] = thread.rows();
+  const kept = session.outbox.entries().map((entry) => [entry.m, entry.reason.code]);
+  await session.retry('c1', m);
+
+  assert.deepEqual([row.b.text, row.delivery, row.reason.code, kept], ['mine', 'failed', 'lost', [[m, 'lost']]]);
+  assert.deepEqual(socket.of('send').map((frame) => [frame.m, frame.b.text]), [[m, 'mine'], [m, 'mine']]);
+  assert.equal(thread.rows()[0].delivery, 'waiting');
+});

@@ -30,7 +30,14 @@ export class Hearing {
       this.#hear(frame);
       if ('c' in frame && frame.c) touched.add(frame.c);
     }
-    for (const conversation of touched) this.tell('change', { conversation, thread: this.watching.thread(conversation) });
+    for (const conversation of touched) this.#touched(conversation);
+  }
+
+  /** @param {string} conversation */
+  #touched(conversation) {
+    const thread = this.watching.thread(conversation);
+    for (const draft of thread?.takeLost() ?? []) this.sending.lost(conversation, draft);
+    this.tell('change', { conversation, thread });
   }
 
   /** @param {ServerFrame} frame */
@@ -44,7 +51,6 @@ export class Hearing {
       case 'err': return this.#refused(frame);
       case 'sub_ok': return this.#opened(frame);
       case 'reset':
-        this.marks.forget(frame.c);
         this.watching.thread(frame.c)?.forget();
         return this.tell('reset', { conversation: frame.c, ...frame });
       case 'state':
@@ -65,8 +71,10 @@ export class Hearing {
 
   /** @param {SubOk} frame */
   #opened(frame) {
+    const thread = this.watching.thread(frame.c);
+    if (thread?.isOther(frame.ep)) this.marks.forget(frame.c);
     this.watching.opened(frame.c);
-    this.watching.thread(frame.c)?.open(frame);
+    thread?.open(frame);
     this.marks.tell();
   }
 

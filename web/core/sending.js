@@ -7,7 +7,7 @@ import { t } from './i18n.js';
 
 /** @import { Ack, ClientFrame, Err } from './frames.js' */
 /** @import { Entry, Outbox } from './outbox.js' */
-/** @import { Reason, Thread } from './thread.js' */
+/** @import { Draft, Reason, Thread } from './thread.js' */
 /**
  * `left`: the person behind this outbox has signed out or become another in some tab.
  * @typedef {{say: (frame: ClientFrame) => boolean, isOpen: () => boolean, now: () => number,
@@ -65,6 +65,14 @@ export class Sending {
     if (!c || !m) return;
     if (retry === 'no') this.#refuse(c, m, { code, message: String(info?.message ?? t('error.fault')) });
     else this.#sendAgain(c, wait);
+  }
+
+  /** The server had it and has lost it: whether it goes out again is hers to say. @param {string} conversation @param {Draft} draft */
+  lost(conversation, { m, k, b, ts, preview }) {
+    const reason = { code: 'lost', message: t('refusal.lost') };
+    this.#wired.delete(m);
+    this.wire.thread(conversation)?.keep({ m, k, b, ts, preview }, reason);
+    void this.outbox.put({ m, c: conversation, k, b, at: ts, reason });
   }
 
   /** Everything unanswered of a conversation, whoever wrote it. @param {Thread} thread */
