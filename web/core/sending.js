@@ -100,8 +100,9 @@ export class Sending {
   /** What is unsent goes along when a guest has proven who she is. @param {Outbox} next */
   async become(next) {
     this.stop();
-    this.#queue = this.#queue.then(() => this.outbox.moveTo(next)).then(() => (this.outbox = this.#own(next)));
-    await this.#queue;
+    const moved = this.#queue.then(() => this.outbox.moveTo(next)).then(() => (this.outbox = this.#own(next)));
+    this.#queue = moved.catch(() => undefined);
+    await moved;
   }
 
   stop() {
@@ -129,7 +130,7 @@ export class Sending {
       await this.outbox.carry();
       this.run();
     });
-    this.#queue = posted;
+    this.#queue = posted.catch(() => undefined); // the one who asked hears of it; those behind are sent all the same
     return posted;
   }
 
