@@ -23,7 +23,7 @@ SUMMARIES = {
     "send": "One frame or an array of at most 64; answered when everything is on disk.",
 }
 SENT_ALONE = (protocol.Send, protocol.Get, protocol.Read, protocol.Received, protocol.Typing)
-NEVER_POLLED = (protocol.Welcome, protocol.Pong, protocol.Ack, protocol.Page)
+NEVER_POLLED = (protocol.Pong, protocol.Ack, protocol.Page)
 ANSWERED = (protocol.Ack, protocol.Err, protocol.Ev, protocol.Page, protocol.Gone)
 
 
@@ -34,9 +34,7 @@ def document() -> Json:
     schemas, components = msgspec.json.schema_components(
         list(frames.values()), ref_template="#/components/schemas/{name}"
     )
-    polled = [
-        frame for frame in from_server if frame not in (protocol.Welcome, protocol.Pong, protocol.Ack, protocol.Page)
-    ]
+    polled = [frame for frame in from_server if frame not in NEVER_POLLED]
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "Aftercare chat", "version": protocol.SUBPROTOCOL, "description": SUMMARIES["socket"]},

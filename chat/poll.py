@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from chat import conversations, opening, protocol, reader
+from chat import conversations, opening, protocol, reader, welcome
 from chat.marks import Reached
 from chat.pace import Pace
 from chat.presence import MOST_AT_ONCE
@@ -51,7 +51,8 @@ async def poll(request: Request) -> Response:
     visit = Visit(chat, caller, i18n.negotiate(request))
     leaving = asyncio.create_task(_left(request, visit), name="chat-poll-left")
     try:
-        return _answer(await visit.answer(asked.subs, wait_s))
+        frames = await visit.answer(asked.subs, wait_s)
+        return _answer([protocol.write(welcome.greet(caller)), *frames] if asked.greet else frames)
     except FAULTS:
         raise Unavailable(retry_ms=2_000) from None
     finally:

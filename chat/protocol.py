@@ -123,11 +123,15 @@ class Ping(Struct, tag_field="t", tag="ping"):
 
 
 class Poll(Struct):
-    """The body of `/chat/poll`: who asks, where the client stands, and how long it would wait for news."""
+    """The body of `/chat/poll`: who asks, where the client stands, and how long it would wait for news.
+
+    `greet`: the answer shall begin with the `welcome` that a socket begins with.
+    """
 
     as_: Literal["shopper", "staff"] = field(default="shopper", name="as")
     subs: dict[str, Cursor] = {}
     wait_ms: int = 0
+    greet: bool = False
 
 
 ClientFrame = Hello | Send | Sub | Unsub | Get | Read | Received | Typing | Ping

@@ -17,16 +17,14 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from chat import amendments, audiences, bodies, protocol
+from chat import protocol, welcome
 from chat.connection import Connection
 from chat.presence import MOST_AT_ONCE
 from chat.protocol import BadFrame, Close, Hello
 from chat.rooms import Chat
 from chat.server import ABORT
-from core import clock, ids
-from core.identity import access, permissions
+from core.identity import access
 from core.identity.callers import Caller
-from core.identity.permissions import Operation
 from core.refusals import Refusal, TooMany
 from core.services import core_of
 from core.web import csrf, i18n
@@ -83,7 +81,7 @@ class Door:
         )
         chat.join(client)
         try:
-            client.out.reply(_welcome(client, version))
+            client.out.reply(welcome.greet(caller, version))
             client.begin(hello.subs)
             await _listen(client, receive)
         finally:
@@ -139,20 +137,6 @@ async def _sign_in(connection: HTTPConnection, hello: Hello, chat: Chat) -> Call
     except Refusal as refusal:
         raise Refused(Close.FORBIDDEN if refusal.status == 403 else Close.NOT_SIGNED_IN) from None
     return caller
-
-
-def _welcome(client: Connection, version: str) -> protocol.Welcome:
-    caller = client.caller
-    change_ms = amendments.CHANGE_WITHIN_MS if permissions.can(caller, Operation.RETRACT) else 0
-    limits = {"frame": protocol.FRAME_BYTES, "text": bodies.TEXT_POINTS, "text_bytes": bodies.TEXT_BYTES}
-    return protocol.Welcome(
-        sid=ids.new(),
-        me=audiences.who(caller.ref, caller.name, audiences.Audience.STAFF if caller.is_staff else client.audience),
-        now=clock.now(),
-        proto=version,
-        limits=limits | {"subs": protocol.SUBSCRIPTIONS, "page": protocol.PAGE, "change_ms": change_ms},
-        features=["page", "masked", "poll"],
-    )
 
 
 async def _listen(client: Connection, receive: Receive) -> None:

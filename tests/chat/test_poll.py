@@ -12,7 +12,7 @@ import pytest_asyncio
 from chat import conversations, protocol
 from chat.models import Conversation
 from chat.presence import MOST_AT_ONCE
-from chat.protocol import Ack, Bye, Err, Ev, Gone, Page, Reset, State, SubOk, Tops, TypingNow
+from chat.protocol import Ack, Bye, Err, Ev, Gone, Page, Reset, State, SubOk, Tops, TypingNow, Welcome
 from core import clock
 from core.database import Transaction
 from core.hub import SIGN_OUT, hint
@@ -69,6 +69,23 @@ async def test_a_poll_without_a_cursor_gives_what_a_socket_gives(house: House) -
     assert of(SubOk, polled) == hers.got(SubOk)
     assert of(Ev, polled) == hers.got(Ev)
     assert polled[-1] == Tops({chat.id: (chat.epoch, 2)})
+
+
+@pytest.mark.parametrize("kind", ["guest", "agent"])
+async def test_a_poll_that_asks_for_it_is_welcomed_as_a_socket_is(house: House, kind: str) -> None:
+    amy = await house.guest() if kind == "guest" else await house.member("ben")
+    side = "shopper" if kind == "guest" else "staff"
+
+    async with house.browser(amy) as http:
+        answer = await http.post("/chat/poll", json={"as": side, "subs": {}, "wait_ms": 0, "greet": True})
+    async with house.connect(amy) as hers:
+        (welcome,) = hers.got(Welcome)
+
+    greeted, tops = protocol.read_server(answer.text)
+    assert isinstance(greeted, Welcome)
+    assert (greeted.me, greeted.limits, greeted.hb) == (welcome.me, welcome.limits, welcome.hb)
+    assert abs(greeted.now - welcome.now) < 60_000
+    assert tops == Tops({})
 
 
 async def test_what_is_sent_is_acknowledged_when_it_is_stored_and_a_resend_is_answered_alike(house: House) -> None:

@@ -30,8 +30,8 @@ beforeEach(() => {
   hearing = new Hearing({
     watching,
     healing,
-    sending: { taken: () => {}, refused: () => {} },
-    marks: { reach: () => {} },
+    sending: { taken: () => {}, refused: () => {}, lost: () => {} },
+    marks: { reach: () => {}, tell: () => {}, again: () => {}, forget: () => {} },
     greeted: () => {},
     tell: (type, detail) => told.push([type, detail]),
   });

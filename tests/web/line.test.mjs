@@ -75,7 +75,7 @@ test('two sockets that break before a welcome are followed by a poll, without a 
   broken();
   await turn();
 
-  assert.deepEqual([sockets.length, asked[0]], [2, ['/chat/poll', { as: 'shopper', subs: {}, wait_ms: 0 }]]);
+  assert.deepEqual([sockets.length, asked[0]], [2, ['/chat/poll', { as: 'shopper', subs: {}, wait_ms: 0, greet: true }]]);
   assert.deepEqual([line.isPolling, phases.at(-1)], [true, 'open']);
 });
 

@@ -175,3 +175,35 @@ test('what was written in a conversation that is no longer hers goes, from the d
 
   assert.deepEqual([lost, ids(second.outbox.entries()), [...shelf.rows.keys()]], [2, ['x'], ['entry x']]);
 });
+
+test('where locks are forbidden a tab is alone: it asks once, sends, and keeps nobody waiting', async () => {
+  let asked = 0;
+  const locks = { request: () => Promise.reject(new DOMException('no', (asked += 1) && 'SecurityError')) };
+  const shelf = new MemoryShelf();
+  const outbox = await Outbox.open(shelf, new Tabs(shelf.scope, { locks }));
+  const taken = outbox.carry();
+
+  await taken;
+  await new Promise((resolve) => setTimeout(resolve, 20));
+
+  assert.ok(asked <= 2, String(asked));
+  assert.equal(outbox.isCarrier, true);
+  await outbox.moveTo(new Outbox());
+});
+
+test('one message that could not be posted does not hold up those behind it', async () => {
+  const made = await tab(new MemoryShelf());
+  const put = made.outbox.put.bind(made.outbox);
+  made.outbox.put = async (one) => {
+    if (one.m === 'a') throw new Error('no');
+    return put(one);
+  };
+
+  const first = made.sending.send(entry('a'));
+  const second = made.sending.send(entry('b'));
+
+  await assert.rejects(first);
+  await second;
+  assert.deepEqual(ids(made.outbox.waiting()), ['b']);
+  await until(() => made.wire.length === 1);
+});

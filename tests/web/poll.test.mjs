@@ -120,5 +120,5 @@ test('a probe takes the question back and puts it anew', async () => {
   way.probe();
   await turn();
 
-  assert.deepEqual([asked.map((one) => one.wait_ms), closed], [[0, 20_000, 0], []]);
+  assert.deepEqual([asked.map((one) => one.wait_ms), asked.map((one) => one.greet), closed], [[0, 20_000, 0], [true, false, true], []]);
 });

@@ -201,3 +201,42 @@ test('a guest who proves who she is takes her unsent words along', async () => {
 
   assert.deepEqual(Socket.all.at(-1).of('send').map(({ m }) => m), [id]);
 });
+
+test('by polls too she hears the limits and the server’s clock, and the line opens once', async () => {
+  const news = [];
+  const welcome = { t: 'welcome', sid: 's', me, now: Date.now() + 7_000, hb: 25, limits: { change_ms: 300_000 } };
+  const post = async (path, { greet }, { signal }) => {
+    if (greet) return [welcome, { t: 'tops', conv: {} }];
+    return new Promise((resolve, reject) => signal.addEventListener('abort', () => reject(new Error('taken back'))));
+  };
+  const makeSocket = () => {
+    throw new Error('forbidden');
+  };
+  session = new Session({ as: 'shopper', me, csrf: () => 'token', url: 'ws://x', makeSocket, post });
+  for (const type of ['opened', 'welcome']) session.addEventListener(type, () => news.push(type));
+
+  session.start();
+  for (let round = 0; round < 3; round += 1) await new Promise((resolve) => setImmediate(resolve));
+  pass(1_000);
+  await new Promise((resolve) => setImmediate(resolve));
+  session.watch('c2');
+  await new Promise((resolve) => setImmediate(resolve));
+
+  assert.deepEqual([session.isPolling, session.skew, session.limits.change_ms], [true, 7_000 - 1_000, 300_000]);
+  assert.deepEqual(news, ['opened', 'welcome', 'welcome']);
+});
+
+test('a message that the server had and lost is shown as such, kept, and sent again under its id when she says so', async () => {
+  const { socket, thread } = begin();
+  const m = await session.send('c1', 'message', { text: 'mine' });
+  socket.hear({ t: 'ack', c: 'c1', m, s: 1, ts: 1 }, event(1, { m, from: me, b: { text: 'mine' } }));
+
+  socket.hear({ t: 'reset', c: 'c1', ep: 'e2', last: 0, why: 'epoch' }, { t: 'sub_ok', c: 'c1', ep: 'e2', last: 0, first: 1 });
+  const [row] = thread.rows();
+  const kept = session.outbox.entries().map((entry) => [entry.m, entry.reason.code]);
+  await session.retry('c1', m);
+
+  assert.deepEqual([row.b.text, row.delivery, row.reason.code, kept], ['mine', 'failed', 'lost', [[m, 'lost']]]);
+  assert.deepEqual(socket.of('send').map((frame) => [frame.m, frame.b.text]), [[m, 'mine'], [m, 'mine']]);
+  assert.equal(thread.rows()[0].delivery, 'waiting');
+});

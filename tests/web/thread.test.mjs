@@ -279,3 +279,69 @@ test('no change of ours brings back what is gone', () => {
 
   assert.deepEqual(thread.rows().map((row) => row.b), [{ redacted: true, reason: 'abusive' }]);
 });
+
+/** A thread of a shopper's with messages 1 (hers), 2 (the agent's) and 3 (hers) in it, and one that is only acknowledged. */
+function told() {
+  const thread = opened();
+  thread.receive(event(1, { m: 'm1', from: shopper }));
+  thread.receive(event(2));
+  thread.receive(event(3, { m: 'm3', from: shopper }));
+  thread.queue({ m: 'm4', k: 'message', b: { text: 'four' }, ts: 4 });
+  thread.acknowledge({ t: 'ack', c: 'c1', m: 'm4', s: 4, ts: 4_000 });
+  thread.mark({ t: 'state', c: 'c1', what: 'read', v: 1, data: { ref: 'agent', kind: 'agent', upto: 90 } });
+  return thread;
+}
+
+const putBack = (thread, last, first = 1) => thread.open({ t: 'sub_ok', c: 'c1', ep: 'e2', last, first });
+
+test('what a log that was put back has lost of hers is named once it is here', () => {
+  const thread = told();
+
+  thread.forget();
+  putBack(thread, 3);
+  thread.receive(event(1, { m: 'm1', from: shopper }));
+  thread.receive(event(2));
+  const early = thread.takeLost();
+  thread.receive(event(3, { m: 'else', ts: 3_001 }));
+  thread.receive(event(4, { m: 'other', ts: 4_001 }));
+
+  assert.deepEqual(early, []);
+  assert.deepEqual(thread.takeLost().map(({ m, b }) => [m, b.text]), [['m3', 'number 3'], ['m4', 'four']]);
+  assert.deepEqual(thread.takeLost(), []);
+});
+
+test('nothing is lost of a log that is told again with it, be it empty of words, or begun anew for another reason', () => {
+  const whole = told();
+  putBack(whole, 4);
+  for (const s of [1, 2, 3, 4]) whole.receive(event(s, { m: s === 2 ? 'a' : `m${s}`, from: s === 2 ? agent : shopper }));
+  const erased = told();
+  putBack(erased, 4);
+  for (const s of [1, 2, 3, 4]) erased.receive(event(s, { k: 'erased', b: {} }));
+  const anew = told();
+  anew.forget();
+  anew.open({ t: 'sub_ok', c: 'c1', ep: 'e1', last: 90, first: 41 });
+  const later = told();
+  putBack(later, 90, 90);
+  later.receive(event(90));
+
+  assert.deepEqual([whole, erased, anew, later].map((thread) => thread.takeLost().length), [0, 0, 0, 0]);
+});
+
+test('a log that was put back to before its first word has lost everything that was hers and still stood', () => {
+  const thread = told();
+  thread.receive(event(4, { k: 'retracted', b: { of: 3 }, from: shopper, m: 'm9' }));
+
+  putBack(thread, 0);
+
+  assert.deepEqual(thread.takeLost().map(({ m }) => m), ['m1']);
+});
+
+test('nobody has read a message of a log that was put back', () => {
+  const thread = told();
+
+  thread.forget();
+  putBack(thread, 1);
+  thread.receive(event(1, { m: 'm1', from: shopper }));
+
+  assert.equal(thread.rows()[0].delivery, 'sent');
+});

@@ -85,7 +85,7 @@ test('a break is shown, and counted down, though the clock was set back in it', 
 
 test('typing is told again in three seconds, though the clock was set back', () => {
   const told = [];
-  const marks = new Marks((frame) => told.push(frame) > 0);
+  const marks = new Marks({ say: (frame) => told.push(frame) > 0, known: () => 0 });
   marks.typing('c1');
   setClock(-2 * HOUR);
 

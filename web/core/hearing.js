@@ -1,6 +1,6 @@
 // What each frame of the server means for this tab: one frame in, and whoever it concerns is told.
 
-/** @import { Err, Ev, ServerFrame, Welcome } from './frames.js' */
+/** @import { Err, Ev, ServerFrame, SubOk, Welcome } from './frames.js' */
 /** @import { Healing } from './healing.js' */
 /** @import { Marks } from './marks.js' */
 /** @import { Sending } from './sending.js' */
@@ -30,7 +30,14 @@ export class Hearing {
       this.#hear(frame);
       if ('c' in frame && frame.c) touched.add(frame.c);
     }
-    for (const conversation of touched) this.tell('change', { conversation, thread: this.watching.thread(conversation) });
+    for (const conversation of touched) this.#touched(conversation);
+  }
+
+  /** @param {string} conversation */
+  #touched(conversation) {
+    const thread = this.watching.thread(conversation);
+    for (const draft of thread?.takeLost() ?? []) this.sending.lost(conversation, draft);
+    this.tell('change', { conversation, thread });
   }
 
   /** @param {ServerFrame} frame */
@@ -42,9 +49,7 @@ export class Hearing {
         this.sending.taken(frame);
         return this.tell('ack', { conversation: frame.c, ...frame });
       case 'err': return this.#refused(frame);
-      case 'sub_ok':
-        this.watching.opened(frame.c);
-        return this.watching.thread(frame.c)?.open(frame);
+      case 'sub_ok': return this.#opened(frame);
       case 'reset':
         this.watching.thread(frame.c)?.forget();
         return this.tell('reset', { conversation: frame.c, ...frame });
@@ -54,6 +59,7 @@ export class Hearing {
       case 'gone':
         this.watching.forget(frame.c);
         this.healing.forget(frame.c);
+        this.marks.forget(frame.c);
         return this.tell('gone', { conversation: frame.c });
       case 'typing': return this.tell('typing', { conversation: frame.c, who: frame.who, ttl: frame.ttl });
       case 'page': return this.#paged(frame);
@@ -63,6 +69,15 @@ export class Hearing {
       case 'pong': return this.healing.compare(frame.tops);
       default: return undefined;
     }
+  }
+
+  /** @param {SubOk} frame */
+  #opened(frame) {
+    const thread = this.watching.thread(frame.c);
+    if (thread?.isOther(frame.ep)) this.marks.forget(frame.c);
+    this.watching.opened(frame.c);
+    thread?.open(frame);
+    this.marks.tell();
   }
 
   /** @param {Ev} event */
@@ -86,8 +101,15 @@ export class Hearing {
   #refused(frame) {
     const { c = '', m, code, info } = frame;
     if (m) this.sending.refused(frame);
-    else if (this.healing.refused(frame)) this.tell('page', { conversation: c });
+    else this.#refusedIn(frame);
     if (code === 'stale') this.healing.want(this.watching.thread(c), Number(info?.seq ?? 0));
     this.tell('err', { conversation: c, ...frame });
+  }
+
+  /** It says of which conversation, and not whether it was the way in, older events or a mark. @param {Err} frame */
+  #refusedIn(frame) {
+    const { c = '', retry } = frame;
+    if (this.healing.refused(frame)) this.tell('page', { conversation: c });
+    if (retry !== 'no') this.marks.again(c);
   }
 }

@@ -131,7 +131,7 @@ export class Line {
   #note(frame) {
     if (frame.t === 'welcome') {
       this.#beat = frame.hb * 1000;
-      this.#opened();
+      if (!this.isOpen) this.#opened();
     }
     if (frame.t === 'bye') this.#promised = frame.in_ms;
   }

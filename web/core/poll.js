@@ -46,7 +46,7 @@ export class Poll {
     if (!this.#isSaying) void this.#say();
   }
 
-  /** Ask anew, and be answered at once. */
+  /** Ask anew, and be answered at once; a welcome comes along, for the clock may have been set. */
   probe() {
     this.#wait = 0;
     this.#question?.abort();
@@ -74,7 +74,8 @@ export class Poll {
     const wait = this.#wait;
     this.#wait = WAIT_MS;
     try {
-      const frames = await this.post('/chat/poll', { ...standing(this.hello()), wait_ms: wait }, { signal, limit: LIMIT_MS });
+      const asked = { ...standing(this.hello()), wait_ms: wait, greet: wait === 0 };
+      const frames = await this.post('/chat/poll', asked, { signal, limit: LIMIT_MS });
       this.#hear(frames);
       return Math.max(0, ...frames.map(laterBy));
     } catch (error) {

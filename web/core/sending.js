@@ -7,7 +7,7 @@ import { t } from './i18n.js';
 
 /** @import { Ack, ClientFrame, Err } from './frames.js' */
 /** @import { Entry, Outbox } from './outbox.js' */
-/** @import { Reason, Thread } from './thread.js' */
+/** @import { Draft, Reason, Thread } from './thread.js' */
 /**
  * `left`: the person behind this outbox has signed out or become another in some tab.
  * @typedef {{say: (frame: ClientFrame) => boolean, isOpen: () => boolean, now: () => number,
@@ -67,6 +67,14 @@ export class Sending {
     else this.#sendAgain(c, wait);
   }
 
+  /** The server had it and has lost it: whether it goes out again is hers to say. @param {string} conversation @param {Draft} draft */
+  lost(conversation, { m, k, b, ts, preview }) {
+    const reason = { code: 'lost', message: t('refusal.lost') };
+    this.#wired.delete(m);
+    this.wire.thread(conversation)?.keep({ m, k, b, ts, preview }, reason);
+    void this.outbox.put({ m, c: conversation, k, b, at: ts, reason });
+  }
+
   /** Everything unanswered of a conversation, whoever wrote it. @param {Thread} thread */
   show(thread) {
     for (const { m, k, b, at, reason } of this.outbox.entries(thread.id)) thread.keep({ m, k, b, ts: at }, reason ?? null);
@@ -92,8 +100,9 @@ export class Sending {
   /** What is unsent goes along when a guest has proven who she is. @param {Outbox} next */
   async become(next) {
     this.stop();
-    this.#queue = this.#queue.then(() => this.outbox.moveTo(next)).then(() => (this.outbox = this.#own(next)));
-    await this.#queue;
+    const moved = this.#queue.then(() => this.outbox.moveTo(next)).then(() => (this.outbox = this.#own(next)));
+    this.#queue = moved.catch(() => undefined);
+    await moved;
   }
 
   stop() {
@@ -121,7 +130,7 @@ export class Sending {
       await this.outbox.carry();
       this.run();
     });
-    this.#queue = posted;
+    this.#queue = posted.catch(() => undefined); // the one who asked hears of it; those behind are sent all the same
     return posted;
   }
 

@@ -50,7 +50,7 @@ export class Session extends EventTarget {
     this.#time = setup.time ?? new ServerTime();
     const say = (/** @type {ClientFrame} */ frame) => this.#line.say(frame);
     this.#watching = new Watching(setup.me, say);
-    this.#marks = new Marks(say);
+    this.#marks = new Marks({ say, known: (what, conversation) => this.#watching.mark(what, conversation) });
     this.#healing = new Healing({ watching: this.#watching, say, reconnect: () => this.#line.again() });
     this.#sending = new Sending(setup.outbox ?? new Outbox(), {
       say,
@@ -150,6 +150,7 @@ export class Session extends EventTarget {
 
   /** @param {string} conversation */
   unwatch(conversation) {
+    this.#marks.leave(conversation);
     this.#healing.forget(conversation);
     this.#watching.leave(conversation);
   }
@@ -224,7 +225,7 @@ export class Session extends EventTarget {
   /** Now that the server's time is known, and who we are: what waited goes out. */
   #begin() {
     this.#sending.begin();
-    this.#marks.tell();
+    this.#marks.begin();
   }
 
   /** The outbox is not what it was: another tab wrote, or left something behind. */

@@ -90,7 +90,7 @@ export class Tabs {
     return this.#request({ signal: this.#turn.signal });
   }
 
-  /** Resolves once the lock is ours. @param {LockOptions} options @returns {Promise<void>} */
+  /** Resolves once the lock is ours, or is not to be had. @param {LockOptions} options @returns {Promise<void>} */
   #request(options) {
     return new Promise((resolve) => {
       const held = () => {
@@ -99,14 +99,21 @@ export class Tabs {
         this.ends.carrying();
         return new Promise((letGo) => (this.#letGo = () => letGo(undefined)));
       };
-      this.#locks?.request(this.#name, options, held).catch(() => this.#lost(options));
+      this.#locks?.request(this.#name, options, held).catch((error) => {
+        this.#lost(options, error);
+        resolve();
+      });
     });
   }
 
-  /** Another tab took it, or the turn was given up for taking it. @param {LockOptions} options */
-  #lost({ signal }) {
+  /** Another tab took it, or the turn was given up for taking it. Where locks are forbidden, each tab is alone. @param {LockOptions} options @param {unknown} error */
+  #lost({ signal }, error) {
     if (signal?.aborted || this.#hasLeft) return;
-    this.isCarrier = false;
-    void this.#wait();
+    this.isCarrier = !(error instanceof Error && error.name === 'AbortError');
+    if (!this.isCarrier) void this.#wait();
+    else {
+      this.#locks = undefined;
+      this.ends.carrying();
+    }
   }
 }

@@ -5,6 +5,7 @@
 // Pure: frames in, rows out; no network, no document, no clock.
 
 import { fates, isAmendment, isGone, standing } from './amendments.js';
+import { Losses } from './losses.js';
 
 /** @import { Fate } from './amendments.js' */
 /** @import { Ack, Body, Ev, State, SubOk, Who } from './frames.js' */
@@ -38,6 +39,9 @@ export class Thread {
   #pending = new Map();
   /** @type {Map<string, Mark>} */
   #marks = new Map();
+  /** Which telling of the log `#held` is of. @type {string | null} */
+  #telling = null;
+  #losses = new Losses();
 
   /** @param {string} id conversation @param {Who} me */
   constructor(id, me) {
@@ -79,15 +83,22 @@ export class Thread {
   }
 
   /** A subscription begins: events follow from `first`. Another epoch, or a jump, drops what was held. @param {SubOk} frame */
-  open({ ep, first, marks = 0 }) {
+  open({ ep, first, last, marks = 0 }) {
     this.marks = marks;
+    this.#losses.judge(last);
     const continues = this.epoch === ep && first <= this.#high + 1;
     if (!continues) this.reset(ep, first);
   }
 
+  /** Is what is held of another telling than this one? @param {string} epoch */
+  isOther(epoch) {
+    return this.#telling !== null && this.#telling !== epoch;
+  }
+
   /** Forget the log, keep what is on its way. @param {string} epoch @param {number} [first] */
   reset(epoch, first = 1) {
-    this.epoch = epoch;
+    if (this.isOther(epoch)) this.#doubt(first);
+    this.epoch = this.#telling = epoch;
     this.#held.clear();
     this.#low = first;
     this.#high = first - 1;
@@ -97,6 +108,11 @@ export class Thread {
   /** What is held belongs to a log that is no more; the next subscription begins afresh. */
   forget() {
     this.epoch = null;
+  }
+
+  /** What the server had of ours and has lost, once that is known; it is told once. @returns {Draft[]} */
+  takeLost() {
+    return this.#losses.take(this.#high);
   }
 
   /** Take an event in, whatever its number; says whether it was news and which numbers are missing before it. @param {Ev} event @returns {Received} */
@@ -172,6 +188,11 @@ export class Thread {
     return this.#marks.get(this.me.ref)?.read ?? 0;
   }
 
+  /** How far the server knows that it reached her. */
+  get receivedUpto() {
+    return this.#marks.get(this.me.ref)?.received ?? 0;
+  }
+
   /** Messages of the other side after a number. @param {number} [after] */
   unread(after = this.readUpto) {
     const known = fates(this.#held.values());
@@ -242,9 +263,21 @@ export class Thread {
   }
 
   /** @param {Ev} event */
-  #settle({ m, s }) {
+  #settle(event) {
+    const { m, s } = event;
+    this.#losses.seen(event);
     if (m) this.#pending.delete(m);
     for (const draft of this.#pending.values()) if (draft.s === s) this.#pending.delete(draft.m);
+  }
+
+  /** Another telling of the log: its marks mean nothing, and what was ours in the part that is told anew may be gone. @param {number} first */
+  #doubt(first) {
+    const known = fates(this.#held.values());
+    const mine = [...this.#held.values()].filter((event) => this.#isMine(event.from));
+    const taken = this.pending.filter((draft) => draft.s !== null);
+    for (const { m } of taken) this.#pending.delete(m);
+    this.#losses.doubt([...mine.map((event) => ({ ...event, b: standing(event.b, known.get(event.s)) })), ...taken].filter(isSaid), first);
+    this.#marks.clear();
   }
 
   #stretch() {

@@ -2,6 +2,7 @@
 import { Thread } from './thread.js';
 
 /** @import { ClientFrame, Cursor, Who } from './frames.js' */
+/** @import { What } from './marks.js' */
 /** `isOpen`: the server lets us follow it on this line. @typedef {{thread: Thread, purpose?: string, isOpen: boolean}} Watched */
 
 export class Watching {
@@ -68,6 +69,13 @@ export class Watching {
   isShut(conversation) {
     const watched = this.#watched.get(conversation);
     return watched !== undefined && (!watched.isOpen || watched.thread.epoch === null);
+  }
+
+  /** How far the server says we have come in it; null while it has not let us in. @param {What} what @param {string} conversation */
+  mark(what, conversation) {
+    const thread = this.thread(conversation);
+    if (!thread || this.isShut(conversation)) return null;
+    return what === 'read' ? thread.readUpto : thread.receivedUpto;
   }
 
   /** Ask for a conversation from where we stand in it. @param {string} conversation */
