@@ -188,7 +188,7 @@ class Reader:
                 raise
             room.begin(opened.row)
             room.add(self._watcher)
-            version = sum(mark.version for mark in opened.marks)
+            version = marks.version(opened.marks, self._audience)
             self._subscriptions[room.id] = Subscription(room, start, purpose, version)
             self._let_in(opened, start, why)
 
@@ -233,16 +233,11 @@ class Reader:
         self._out.reply(protocol.SubOk(room.id, room.epoch, last, start + 1, subscription.marks))
 
     def _states(self, opened: Opened) -> list[str]:
-        marked = [
-            states.mark_frame(mark, what, self._audience) for mark in opened.marks for what in ("read", "received")
-        ]
-        seen = self._subscriptions[opened.row.id].room.seen
-        seen.update({mark.participant for mark in opened.marks}, {opened.row.owner})
-        here = [
-            self._chat.states.presence_frame(opened.row.id, ref, self._audience)
-            for ref in sorted(seen - {self._caller.ref})
-        ]
-        return marked + here
+        marked = states.shown_marks(opened.marks, self._audience).values()
+        room = self._subscriptions[opened.row.id].room
+        room.seen.update({mark.participant for mark in opened.marks}, {opened.row.owner})
+        here = self._chat.states.presence_frames(room, room.seen - {self._caller.ref}, self._audience)
+        return [*map(protocol.write, marked), *here.values()]
 
     async def get(self, frame: protocol.Get) -> None:
         """History the client asks for, oldest first, closed by a `page`. Raises: Refusal."""
