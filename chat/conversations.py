@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, update
 
 from chat import cards, epochs, log, marks, sealing
-from chat.audiences import is_shopper
+from chat.audiences import Audience, is_shopper
 from chat.cards import Card
 from chat.log import Draft
 from chat.marks import Reached
@@ -280,9 +280,11 @@ def by_order_number(tx: Transaction, core: Core, order_number: str, *, now: int)
 def mark(tx: Transaction, core: Core, caller: Caller, conversation_id: str, reached: Reached, *, now: int) -> None:
     """Move the caller's read mark; what staff have read changes the card."""
     row = find(tx, caller, conversation_id, now=now)
-    if not marks.move(tx, caller, row, reached):
+    moved = marks.move(tx, caller, row, reached)
+    if not moved:
         return
-    tx.after_commit(lambda: core.hub.publish(hub.MARK, hub.hint(row.id, caller.ref)))
+    whose = () if Audience.PUBLIC in moved else (hub.STAFF_ONLY,)
+    tx.after_commit(lambda: core.hub.publish(hub.MARK, hub.hint(row.id, caller.ref, *whose)))
     if reached.read and not is_shopper(caller.ref):
         version = row.version + 1
         tx.execute(update(CONVERSATION).where(CONVERSATION.c.id == row.id).values(version=CONVERSATION.c.version + 1))

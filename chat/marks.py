@@ -1,9 +1,10 @@
 """Read marks: how far each participant has received and read; a maximum, so order and repetition do no harm.
 
-A mark is kept in both numberings, because a shopper counts public events and staff count all.
+A mark is kept in both numberings, because a shopper counts public events and staff count all. What moves for staff
+alone (somebody read a note) must not show on the public side, not even as a version that rises.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,8 +47,8 @@ class Reached:
         return Reached(max(self.read, other.read), max(self.received, other.received))
 
 
-def move(tx: Transaction, caller: Caller, conversation: Conversation, reached: Reached) -> bool:
-    """Move the caller's marks forward; a mark never goes back nor beyond the log. Says whether anything moved."""
+def move(tx: Transaction, caller: Caller, conversation: Conversation, reached: Reached) -> frozenset[Audience]:
+    """Move the caller's marks forward; a mark never goes back nor beyond the log. Says for which sides any moved."""
     name = {"conversation_id": conversation.id, "participant": caller.ref}
     zeros = dict.fromkeys(("read_seq", "read_pub_seq", "received_seq", "received_pub_seq", "version"), 0)
     insert_ignore(tx, MARK, [name | zeros], ["conversation_id", "participant"])
@@ -61,10 +62,18 @@ def move(tx: Transaction, caller: Caller, conversation: Conversation, reached: R
         "received_seq": max(before.received_seq, received[0]),
         "received_pub_seq": max(before.received_pub_seq, received[1]),
     }
-    if all(getattr(before, column) == value for column, value in after.items()):
-        return False
+    moved = {column for column, value in after.items() if getattr(before, column) != value}
+    if not moved:
+        return frozenset()
     tx.execute(update(MARK).where(is_mine).values(after | {"version": before.version + 1}))
-    return True
+    return frozenset(Audience) if moved & {"read_pub_seq", "received_pub_seq"} else frozenset({Audience.STAFF})
+
+
+def version(found: Sequence[Mark], audience: Audience) -> int:
+    """A number that rises whenever a mark moves for this side."""
+    if audience is Audience.STAFF:
+        return sum(mark.version for mark in found)
+    return sum(mark.read_pub_seq + mark.received_pub_seq for mark in found)
 
 
 def of(tx: Transaction, conversation_id: str) -> list[Mark]:

@@ -6,10 +6,10 @@ story for people, and a test reads every example of it through this module.
 
 from collections.abc import Collection, Sequence
 from enum import IntEnum
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
-from msgspec import UNSET, Raw, Struct, UnsetType, field
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from chat.nesting import is_deeper
 from core.refusals import Refusal
@@ -52,6 +52,10 @@ class BadFrame(Exception):
     """The frame is not one of ours; the socket closes with 4400."""
 
 
+Number = Annotated[int, Meta(ge=-(2**53), le=2**53)]
+"""What a client may count with: what JavaScript and both databases hold exactly; anything beyond is a fault."""
+
+
 # ---------------------------------------------------------------- client -> server
 
 
@@ -61,10 +65,10 @@ class Cursor(Struct):
     `marks` is the version of the read marks it was shown last; only a poll asks by it.
     """
 
-    cur: int | None = None
+    cur: Number | None = None
     ep: str | None = None
     purpose: str | None = None
-    marks: int | None = None
+    marks: Number | None = None
 
 
 class Hello(Struct, tag_field="t", tag="hello"):
@@ -81,12 +85,12 @@ class Send(Struct, tag_field="t", tag="send"):
     k: str
     b: Raw
     after: str | None = None
-    seen: int | None = None
+    seen: Number | None = None
 
 
 class Sub(Struct, tag_field="t", tag="sub"):
     c: str
-    cur: int | None = None
+    cur: Number | None = None
     ep: str | None = None
     purpose: str | None = None
 
@@ -97,21 +101,21 @@ class Unsub(Struct, tag_field="t", tag="unsub"):
 
 class Get(Struct, tag_field="t", tag="get"):
     c: str
-    from_: int | None = field(default=None, name="from")
-    to: int | None = None
-    before: int | None = None
-    limit: int = NEWEST
+    from_: Number | None = field(default=None, name="from")
+    to: Number | None = None
+    before: Number | None = None
+    limit: Number = NEWEST
     purpose: str | None = None
 
 
 class Read(Struct, tag_field="t", tag="read"):
     c: str
-    upto: int
+    upto: Number
 
 
 class Received(Struct, tag_field="t", tag="rcvd"):
     c: str
-    upto: int
+    upto: Number
 
 
 class Typing(Struct, tag_field="t", tag="typing"):
@@ -119,7 +123,7 @@ class Typing(Struct, tag_field="t", tag="typing"):
 
 
 class Ping(Struct, tag_field="t", tag="ping"):
-    n: int = 0
+    n: Number = 0
 
 
 class Poll(Struct):
@@ -130,7 +134,7 @@ class Poll(Struct):
 
     as_: Literal["shopper", "staff"] = field(default="shopper", name="as")
     subs: dict[str, Cursor] = {}
-    wait_ms: int = 0
+    wait_ms: Number = 0
     greet: bool = False
 
 

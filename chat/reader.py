@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from chat import audiences, conversations, epochs, log, protocol, rooms, states
+from chat import audiences, conversations, epochs, log, marks, protocol, rooms, states
 from chat.audiences import Audience, Event
 from chat.epochs import Lost
 from chat.log import Span
@@ -148,7 +148,7 @@ class Reader:
                 raise
             room.begin(opened.row)
             room.add(self._watcher)
-            version = sum(mark.version for mark in opened.marks)
+            version = marks.version(opened.marks, self._audience)
             self._subscriptions[room.id] = Subscription(room, start, purpose, version)
             self._let_in(opened, start, why)
 
@@ -193,18 +193,11 @@ class Reader:
         self._out.reply(protocol.SubOk(room.id, room.epoch, last, start + 1, subscription.marks))
 
     def _states(self, opened: Opened) -> list[str]:
-        marked = [
-            states.mark_frame(mark, what, self._audience) for mark in opened.marks for what in ("read", "received")
-        ]
+        marked = states.shown_marks(opened.marks, self._audience).values()
         room = self._subscriptions[opened.row.id].room
-        self._chat.states.notice(
-            room, {self._caller.ref, opened.row.owner, *(each.participant for each in opened.marks)}
-        )
-        here = [
-            self._chat.states.presence_frame(opened.row.id, ref, self._audience)
-            for ref in sorted(room.seen - {self._caller.ref})
-        ]
-        return marked + here
+        self._chat.states.notice(room, {opened.row.owner, *(mark.participant for mark in opened.marks)})
+        here = self._chat.states.presence_frames(room, room.seen - {self._caller.ref}, self._audience)
+        return [*map(protocol.write, marked), *here.values()]
 
     async def get(self, frame: protocol.Get) -> None:
         """History the client asks for, oldest first, closed by a `page`. Raises: Refusal."""

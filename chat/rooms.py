@@ -197,9 +197,10 @@ class Chat:
         match channel, rest:
             case hub.LOG, [last_seq]:
                 room.hear(int(last_seq))
-            case hub.MARK, [participant]:
+            case hub.MARK, [participant, *whose]:
                 self.states.meet(room, participant)
-                self.spawn(self.states.show_mark(room, participant))
+                sides = {Audience.STAFF} if whose else set(Audience)
+                self.spawn(self.states.show_mark(room, participant, sides))
             case hub.TYPING, [participant]:
                 self.states.meet(room, participant)
                 self.states.show_typing(room, participant)

@@ -3,7 +3,7 @@
 None of it is part of the log: a lost one is repaired by the next, and by the snapshot at `sub`.
 """
 
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
 from chat import audiences, cards, conversations, log, marks, protocol
@@ -103,13 +103,14 @@ class States:
             if connection.has_inbox:
                 connection.tell(("card", conversation_id), _gone(conversation_id, 0))
 
-    async def show_mark(self, room: Room, participant: str) -> None:
-        """A participant's marks have moved."""
-        for mark in await self._chat.core.database.read(marks.of, room.id):
-            if mark.participant == participant:
-                for what in ("read", "received"):
-                    frames = {audience: mark_frame(mark, what, audience) for audience in Audience}
-                    room.show((what, room.id, participant), frames)
+    async def show_mark(self, room: Room, participant: str, sides: Collection[Audience]) -> None:
+        """A participant's marks have moved for these sides."""
+        found = await self._chat.core.database.read(marks.of, room.id)
+        for audience in sides:
+            ref = audiences.who(participant, "", audience).ref
+            for (what, whose), mark in shown_marks(found, audience).items():
+                if whose == ref:
+                    room.show((what, room.id, ref), {audience: protocol.write(mark)})
 
     def show_typing(self, room: Room, participant: str) -> None:
         """A participant is writing; they themselves need not be told."""
@@ -151,14 +152,21 @@ class States:
             self._show_presence_in(room, ref)
 
     def _show_presence_in(self, room: Room, ref: str) -> None:
-        frames = {audience: self.presence_frame(room.id, ref, audience) for audience in Audience}
-        room.show(("presence", room.id, ref), frames, but=ref)
+        for audience in Audience:
+            for shown, frame in self.presence_frames(room, [ref], audience).items():
+                room.show(("presence", room.id, shown), {audience: frame}, but=ref)
 
-    def presence_frame(self, conversation_id: str, ref: str, audience: Audience) -> str:
-        """Whether somebody is here, for one side."""
-        who = audiences.who(ref, "", audience)
-        here = {"ref": who.ref, "kind": who.kind, "online": self._chat.presence.is_here(ref)}
-        return protocol.write(protocol.State(conversation_id, "presence", clock.now(), here))
+    def presence_frames(self, room: Room, refs: Iterable[str], audience: Audience) -> dict[str, str]:
+        """Whether these are here, as this side knows them: for the public side all agents are one, who is here when
+        any of them is."""
+        shown = {who.ref: who for ref in sorted(refs) for who in [audiences.who(ref, "", audience)]}
+        here = {audiences.who(ref, "", audience).ref for ref in room.seen if self._chat.presence.is_here(ref)}
+        return {
+            ref: protocol.write(
+                protocol.State(room.id, "presence", clock.now(), {"ref": ref, "kind": who.kind, "online": ref in here})
+            )
+            for ref, who in shown.items()
+        }
 
 
 def _gone(conversation_id: str, version: int) -> str:
@@ -173,9 +181,20 @@ def _show_typing(room: Room, participant: str, name: str) -> None:
     room.show(("typing", room.id, participant), frames, but=participant)
 
 
-def mark_frame(mark: Mark, what: str, audience: Audience) -> str:
-    """A participant's mark as a state frame, in the numbering of the side that sees it."""
-    column = f"{what}_seq" if audience is Audience.STAFF else f"{what}_pub_seq"
-    who = audiences.who(mark.participant, "", audience)
-    shown = {"ref": who.ref, "kind": who.kind, "upto": getattr(mark, column)}
-    return protocol.write(protocol.State(mark.conversation_id, what, mark.version, shown))
+def shown_marks(found: Sequence[Mark], audience: Audience) -> dict[tuple[str, str], protocol.State]:
+    """The marks as one side sees them, by what they say and whose they are, in that side's numbering.
+
+    For the public side all agents are one, who has come as far as the furthest of them, and the version is the number
+    itself: it would otherwise count what they do among themselves.
+    """
+    shown: dict[tuple[str, str], protocol.State] = {}
+    for mark in found:
+        who = audiences.who(mark.participant, "", audience)
+        for what in ("read", "received"):
+            upto = getattr(mark, f"{what}_seq" if audience is Audience.STAFF else f"{what}_pub_seq")
+            made = {"ref": who.ref, "kind": who.kind, "upto": upto}
+            version = mark.version if audience is Audience.STAFF else upto
+            earlier = shown.get((what, who.ref))
+            if earlier is None or earlier.v < version:
+                shown[what, who.ref] = protocol.State(mark.conversation_id, what, version, made)
+    return shown

@@ -126,9 +126,9 @@ class Room:
         self.watchers.add(watcher)
 
     def show(self, key: tuple[str, ...], frames: Mapping[Audience, str], but: str = "") -> None:
-        """Show a state or a sign of life to everyone here, except the one it is about."""
+        """Show a state or a sign of life to everyone here on the sides it is for, except the one it is about."""
         for watcher in self.watchers:
-            if watcher.caller.ref != but:
+            if watcher.caller.ref != but and watcher.audience in frames:
                 watcher.tell(key, frames[watcher.audience])
 
     async def _page(self, audience: Audience, cursor: int) -> Frames:

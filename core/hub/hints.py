@@ -16,7 +16,7 @@ Note = tuple[str, bytes]  # the kind, the hint
 
 LOG: Final = "log"  # conversation, last seq
 DESK: Final = "desk"  # conversation, version of its row
-MARK: Final = "mark"  # conversation, participant
+MARK: Final = "mark"  # conversation, participant, and STAFF_ONLY when nobody else may know
 TYPING: Final = "typing"  # conversation, participant
 SIGN_OUT: Final = "signout"  # sign-in
 ACCESS: Final = "access"  # conversation whose owner or assignment has changed
@@ -27,11 +27,12 @@ HERE: Final = "here"  # process, people who are connected to it
 AWAY: Final = "away"  # process, person who has left it
 GAP: Final = "gap"  # nothing; made by a hub for its own process and never sent
 
+STAFF_ONLY: Final = "staff"
 ONE: Final = rb"[\w:.-]{1,64}"
 SHAPES: Final[Mapping[str, re.Pattern[bytes]]] = {
     LOG: re.compile(ONE + rb"\|\d{1,18}"),
     DESK: re.compile(ONE + rb"\|\d{1,18}"),
-    MARK: re.compile(ONE + rb"\|" + ONE),
+    MARK: re.compile(ONE + rb"\|" + ONE + rb"(\|staff)?"),
     TYPING: re.compile(ONE + rb"\|" + ONE),
     SIGN_OUT: re.compile(ONE),
     ACCESS: re.compile(ONE),

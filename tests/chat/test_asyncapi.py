@@ -60,7 +60,7 @@ TYPES: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 KNOWN = {"$ref", "anyOf", "type", "enum", "const", "properties", "required", "additionalProperties", "items"}
-KNOWN |= {"prefixItems", "minItems", "maxItems", "title", "default", "description"}
+KNOWN |= {"minimum", "maximum", "prefixItems", "minItems", "maxItems", "title", "default", "description"}
 
 
 def faults(schema: dict[str, Any], value: Any) -> Iterator[str]:  # Any: a JSON schema and JSON values
@@ -76,6 +76,8 @@ def faults(schema: dict[str, Any], value: Any) -> Iterator[str]:  # Any: a JSON 
         return
     if ("enum" in schema and value not in schema["enum"]) or ("const" in schema and value != schema["const"]):
         yield f"{value!r} is not one of those"
+    if isinstance(value, int) and not schema.get("minimum", value) <= value <= schema.get("maximum", value):
+        yield f"{value!r} is out of bounds"
     if isinstance(value, dict):
         yield from _members(schema, value)
     if isinstance(value, list):

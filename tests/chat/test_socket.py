@@ -294,6 +294,63 @@ async def test_reading_and_receiving_are_shown_in_the_viewers_numbering(house: H
     assert to_shopper.data == {"ref": "agent", "kind": "agent", "upto": 2}
 
 
+async def test_two_agents_are_one_to_the_shopper_and_as_far_as_the_furthest(house: House) -> None:
+    amy, ben, cat = await house.guest(), await house.member("ben"), await house.member("cat")
+    chat = await house.conversation(amy)
+    await house.post(ben, *({"t": "read", "c": chat.id, "upto": 1} for _ in range(3)))
+    async with house.connect(amy, subs={chat.id: {}}) as hers, house.connect(cat, subs={chat.id: {}}) as theirs:
+        await hers.send(chat)
+        await theirs.events(2)
+        await theirs.say(t="read", c=chat.id, upto=2)
+        moved = await hers.until(State, lambda state: state.what == "read" and state.data["upto"] == 2)
+
+    again = await house.poll(amy, {chat.id: {}})
+
+    assert (moved.v, moved.data["ref"]) == (2, "agent")
+    known = [frame for frame in again if isinstance(frame, State) and frame.data["ref"] == "agent"]
+    assert [(state.what, state.v, state.data.get("upto")) for state in known if state.what != "presence"] == [
+        ("read", 2, 2),
+        ("received", 2, 2),
+    ]
+
+
+async def test_an_agent_is_here_for_the_shopper_as_long_as_any_is(house: House) -> None:
+    amy = await house.guest()
+    chat = await house.conversation(amy)
+    staff = sorted([await house.member(name) for name in ("ben", "cat", "sue")], key=lambda member: member.ref)
+    await house.post(staff[2], {"t": "read", "c": chat.id, "upto": 1})
+
+    async with house.connect(staff[1], subs={chat.id: {}}), house.connect(amy, subs={chat.id: {}}) as hers:
+        told = [state.data for state in hers.got(State) if state.what == "presence"]
+        house.chat.states.show_presence(staff[2].ref)
+        again = await hers.until(State, lambda state: state.what == "presence")
+
+    assert [(state["ref"], state["online"]) for state in told] == [("agent", True)]
+    assert again.data == {"ref": "agent", "kind": "agent", "online": True}
+
+
+async def test_nothing_shows_the_shopper_that_a_note_was_read(house: House) -> None:
+    amy, ben = await house.guest(), await house.member("ben")
+    chat = await house.conversation(amy)
+    await house.post(ben, {"t": "read", "c": chat.id, "upto": 1})
+
+    async with house.connect(amy, subs={chat.id: {}}) as hers, house.connect(ben, subs={chat.id: {}}) as his:
+        before = hers.got(SubOk)
+        await his.send(chat, "Between us", k="note")
+        await his.events(2)
+        await his.say(t="read", c=chat.id, upto=2)
+        await his.until(State, lambda state: state.what == "read" and state.data["upto"] == 2)
+        shown = len(hers.got(State))
+        await his.send(chat, "Hello")
+        await hers.events(2)
+        told = hers.got(State)[shown:]
+        await hers.say(t="sub", c=chat.id)
+        after = await hers.until(SubOk)
+
+    assert [after.marks] == [each.marks for each in before]
+    assert [state.what for state in told if state.what in ("read", "received")] == []
+
+
 async def test_typing_is_shown_to_the_other_side_only(house: House) -> None:
     amy, ben = await house.guest(), await house.member("ben")
     chat = await house.conversation(amy)
