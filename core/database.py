@@ -21,12 +21,23 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import BigInteger, Engine, MetaData, Select, Table, literal
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 from core.engines import DATA, KEYSTORE, Profile, SideLock, copy_sqlite, open_engine
 from core.lanes import AsyncWork, BlockingWork, Lane, OutcomeUnknown, Transaction
 
-__all__ = ["DATA", "KEYSTORE", "Database", "Millis", "OutcomeUnknown", "Transaction", "insert_ignore", "row_lock"]
+__all__ = [
+    "DATA",
+    "KEYSTORE",
+    "Database",
+    "Millis",
+    "OutcomeUnknown",
+    "Transaction",
+    "copy_rows",
+    "insert_ignore",
+    "row_lock",
+]
 
 SQLModel.metadata.naming_convention = {  # so that a migration can name what it changes, on both engines
     "ix": "ix_%(column_0_label)s",
@@ -170,3 +181,22 @@ def insert_ignore(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]],
     insert = postgresql.insert(table) if tx.is_postgres else sqlite.insert(table)
     statement = insert.values(list(rows)).on_conflict_do_nothing(index_elements=list(index_elements))
     return len(tx.execute(statement.returning(literal(1))).all())
+
+
+def copy_rows(tx: Transaction, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Insert the rows into PostgreSQL by COPY, at a fraction of what it takes to send and to bind a parameter for each
+    of their values. Raises: DBAPIError, as every other statement does."""
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    driver, held = tx.connection.dialect.loaded_dbapi, tx.connection.connection.driver_connection
+    assert held is not None, "a transaction has a connection"
+    try:
+        with held.cursor() as cursor, cursor.copy(statement) as copying:
+            for row in rows:
+                copying.write_row(row)
+    except driver.Error as error:
+        is_lost = tx.connection.dialect.is_disconnect(error, held, None)
+        if is_lost:
+            tx.connection.invalidate(error)
+        raise DBAPIError.instance(
+            statement, None, error, driver.Error, hide_parameters=True, connection_invalidated=is_lost
+        ) from error
