@@ -21,6 +21,7 @@ from chat.marks import Reached
 from chat.models import Conversation, ReadMark
 from chat.outlet import MESSAGE_BYTES
 from chat.protocol import Close, Cursor
+from chat.watchers import Connection
 from chat.watching import Room
 from core import clock, ledger
 from core.database import Transaction
@@ -120,7 +121,7 @@ class Out(Protocol):
 class Reader:
     """The subscriptions of one socket, or of one poll."""
 
-    def __init__(self, chat: "rooms.Chat", watcher: "rooms.Connection", out: Out, open_: Open) -> None:
+    def __init__(self, chat: "rooms.Chat", watcher: Connection, out: Out, open_: Open) -> None:
         self._chat = chat
         self._watcher = watcher
         self._caller = watcher.caller

@@ -1,84 +1,49 @@
 """The chat service of a process: rooms, connections, hints, and the beacon that heals hints which got lost.
 
 Danger. A lost hint that leaves somebody without a message; a socket that outlives the sign-in or the right it was
-opened with; a stalled reader that is never cut.
+opened with.
 
-Principle. The log is the truth; hints only make it quick. Every 15 seconds the beacon compares what the rooms know
-with the database, more often while the hub is unwell. Rights are asked again when a conversation changes hands, and
-every minute for every sign-in. A send that hangs for 15 seconds ends the connection.
+Principle. The log is the truth; hints only make it quick. The beacon compares what the rooms know with the database.
+Rights are asked again when a conversation changes hands, and by the pulse (`chat.pulse`) for every sign-in.
 
 Boundary. Everything here runs on one event loop; the database does its work in its own threads.
 """
 
 import asyncio
 import contextlib
-import math
-import random
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
-from prometheus_client import Counter, Gauge
-from sqlalchemy.exc import DBAPIError
+from prometheus_client import Gauge
 
 from chat import beacon, conversations, log
 from chat.attendance import Attendance
 from chat.audiences import Audience, Event
 from chat.batches import Answer, Batches, settling
+from chat.leaving import Leaving
 from chat.log import Ack, Draft, Prepare, Span, Top
 from chat.models import Conversation
 from chat.pace import Paces
 from chat.presence import Presence
 from chat.protocol import Close
+from chat.pulse import Pulse
 from chat.states import States
-from chat.watching import Room, Watcher
+from chat.watchers import Connection, Watcher
+from chat.watching import Room
 from core import clock, hub
 from core.database import Transaction
 from core.identity import codes, permissions, signins
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
-from core.refusals import NotFound, Refusal
+from core.refusals import NotFound
 from core.services import Core
 from media.uploads import Media
 
 logger = structlog.get_logger("chat")
 SOCKETS = Gauge("aftercare_sockets", "Signed-in sockets that are open.")
-CUT = Counter("aftercare_sockets_cut", "Sockets cut because the other side had stopped reading.")
 
-PULSE_S = 1.0
-BEACON_S = 15.0
-BEACON_UNWELL_S = 2.0
-SIGN_IN_CHECK_S = 60.0
-SEND_DEADLINE_S = 15.0
 CHUNK = 500
-DRAIN_S = 20.0
-LEAVE_STEP_S = 0.1
-LEAVE_AT_ONCE = 20
-SEE_OFF_S = 2.0
-
-
-class Connection(Watcher, Protocol):
-    """What the service needs of a socket."""
-
-    @property
-    def has_inbox(self) -> bool:
-        """Whether it shows the inbox."""
-
-    @property
-    def sending_since(self) -> float | None:
-        """Since when (steady clock, seconds) a write has been waiting for the other side."""
-
-    def purpose_of(self, conversation_id: str) -> Purpose | None:
-        """For what a member of staff opened the conversation."""
-
-    def close(self, code: Close) -> None:
-        """End it in good order."""
-
-    def abort(self) -> None:
-        """End it at once: the other side has stopped reading."""
-
-    def leave_within(self, in_ms: int) -> None:
-        """Say `bye`: come back after this time."""
 
 
 class Chat:
@@ -104,7 +69,7 @@ class Chat:
         """Listen to the hub and keep the pulse; on leaving, finish what is queued."""
         end = self.core.hub.subscribe(self._hear)
         self._attendance.open()
-        pulse = asyncio.create_task(self._pulse(), name="chat-pulse")
+        pulse = asyncio.create_task(Pulse(self, self._attendance, self._heard_gap).beat(), name="chat-pulse")
         try:
             yield self
         finally:
@@ -126,30 +91,9 @@ class Chat:
         self._batches.put(draft, answer, size)
 
     async def drain(self) -> None:
-        """Take nothing new, finish what is queued, and send every socket away, not all at the same moment."""
+        """Take nothing new, finish what is queued, and send every socket away."""
         self.is_draining = True
-        leaving = list(self.connections)
-        step = max(LEAVE_AT_ONCE, math.ceil(len(leaving) * LEAVE_STEP_S / DRAIN_S))
-        spread_s = len(leaving) / step * LEAVE_STEP_S
-        for connection in leaving:
-            connection.leave_within(random.randint(0, int(spread_s * 1_000)))  # noqa: S311  (spreads the reconnects)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._batches.finish(), DRAIN_S)
-        for start in range(0, len(leaving), step):
-            for connection in leaving[start : start + step]:
-                connection.close(Close.RESTARTING)
-            await asyncio.sleep(LEAVE_STEP_S if start + step < len(leaving) else 0)
-        await self._see_off()
-
-    async def _see_off(self) -> None:
-        """Until the last close is written, with all that was to be said before it; who does not read it is cut."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(SEE_OFF_S):
-                while self.connections:
-                    self._parted.clear()
-                    await self._parted.wait()
-        for connection in list(self.connections):
-            connection.abort()
+        await Leaving(self.connections, self._parted, self._batches.finish).all()
 
     def claiming(self, conversation_id: str, caller: Caller) -> Prepare:
         """What makes an attachment part of a message, inside the message's own transaction."""
@@ -284,47 +228,7 @@ class Chat:
                 if row is None or not _may_read(watcher, row, purpose):
                     watcher.lose(conversation_id)
 
-    # ------------------------------------------------------------ the pulse
-
-    async def _pulse(self) -> None:
-        """Once a second: the stalled, those who left; now and then, and after a gap, the beacon and the sign-ins."""
-        loop = asyncio.get_running_loop()
-        beaconed = checked = loop.time() - SIGN_IN_CHECK_S
-        spread = 1.0
-        while True:
-            missed = await self._missed_hints_within(PULSE_S)
-            now = loop.time()
-            self._cut_stalled(now)
-            self._attendance.pulse()
-            try:
-                if missed or now - beaconed >= self._until_beacon() * spread:
-                    beaconed, spread = now, random.uniform(0.8, 1.2)  # noqa: S311  (keeps processes out of step)
-                    await self.beacon()
-                if missed or now - checked >= SIGN_IN_CHECK_S:
-                    checked = now
-                    await self._check_sign_ins()
-            except (Refusal, DBAPIError):
-                logger.warning("pulse_failed")
-                beaconed = checked = now - SIGN_IN_CHECK_S
-
-    async def _missed_hints_within(self, seconds: float) -> bool:
-        """Wait for a pulse, or less when hints were lost: then the others are asked anew who is where."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._heard_gap.wait(), seconds)
-        missed = self._heard_gap.is_set()
-        self._heard_gap.clear()
-        if missed:
-            self._attendance.open()
-        return missed
-
-    def _until_beacon(self) -> float:
-        return BEACON_S if self.core.hub.healthy else BEACON_UNWELL_S
-
-    def _cut_stalled(self, now: float) -> None:
-        for connection in list(self.connections):
-            if connection.sending_since is not None and now - connection.sending_since > SEND_DEADLINE_S:
-                CUT.inc()
-                connection.abort()
+    # ------------------------------------------------------------ asked by the pulse
 
     async def beacon(self) -> None:
         """Compare every room with the database: how far its log goes, and who may still be in it."""
@@ -338,7 +242,8 @@ class Chat:
         """What these rooms know against the database; who may no longer have one loses it."""
         self._take_from_strangers(conversation_ids, await beacon.compare(self.core, self.rooms, conversation_ids))
 
-    async def _check_sign_ins(self) -> None:
+    async def check_sign_ins(self) -> None:
+        """End the sockets whose sign-ins are over."""
         held = sorted({each.caller.sign_in for each in self.connections if each.caller.sign_in})
         for start in range(0, len(held), CHUNK):
             chunk = held[start : start + CHUNK]

@@ -11,7 +11,8 @@ from chat.audiences import Audience
 from chat.cards import Card
 from chat.models import Conversation, ReadMark
 from chat.presence import Presence
-from chat.watching import Room, Watcher
+from chat.watchers import Watcher
+from chat.watching import Room
 from core import clock
 from core.database import Transaction
 from core.identity import permissions

@@ -20,10 +20,10 @@ from contextlib import suppress
 from sqlalchemy.exc import DBAPIError
 
 from chat import audiences, protocol, rooms
+from chat.leaving import DRAIN_S
 from chat.outlet import MESSAGE_BYTES
 from chat.protocol import Close, Cursor
 from chat.reader import Opened, Reader, look_in, open_for
-from chat.rooms import DRAIN_S
 from chat.sending import refused
 from core import clock
 from core.database import OutcomeUnknown, Transaction

@@ -12,7 +12,6 @@ Boundary. Everything runs on the event loop and is touched by one task at a time
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from typing import Protocol
 
 import structlog
 from sqlalchemy.exc import DBAPIError
@@ -20,72 +19,15 @@ from sqlalchemy.exc import DBAPIError
 from chat import audiences, protocol
 from chat.audiences import AMENDING_KINDS, Audience, Event
 from chat.models import Conversation
-from core.identity.callers import Caller
+from chat.ring import Frames, Ring
+from chat.watchers import Watcher
 from core.refusals import Refusal
 
 log = structlog.get_logger("chat")
 
-RING = 256
 PAGE = 100
 
-Frames = list[tuple[int, str]]
 ReadEvents = Callable[[str, Audience, int, int], Awaitable[list[Event]]]
-
-
-class Watcher(Protocol):
-    """What a room needs of a reader."""
-
-    audience: Audience
-    caller: Caller
-
-    def wake(self, conversation_id: str) -> None:
-        """There are new events to fetch."""
-
-    def tell(self, key: tuple[str, ...], frame: str) -> None:
-        """Show a state; a newer one under the same key replaces it."""
-
-    def lose(self, conversation_id: str) -> None:
-        """The right to this conversation has ended."""
-
-    def restart(self, conversation_id: str) -> None:
-        """The log is another telling now: whatever was shown of it must be forgotten."""
-
-
-class Ring:
-    """The latest frames of one side: numbers `first` to `last`, without a gap."""
-
-    def __init__(self, last: int) -> None:
-        self.first = last + 1
-        self._frames: list[str] = []
-
-    @property
-    def last(self) -> int:
-        """The highest number held, or the one before the first to come."""
-        return self.first + len(self._frames) - 1
-
-    def push(self, frame: str) -> None:
-        """Add the next frame; forget the oldest when there are too many."""
-        self._frames.append(frame)
-        if len(self._frames) >= 2 * RING:
-            del self._frames[:RING]
-            self.first += RING
-
-    def skip(self) -> None:
-        """Count an event that nobody of this side watches."""
-        self.first = self.last + 2
-        self._frames.clear()
-
-    def forget(self) -> None:
-        """Hold nothing any more of what came so far."""
-        self.first = self.last + 1
-        self._frames.clear()
-
-    def after(self, cursor: int, limit: int) -> Frames | None:
-        """The frames that follow a cursor; None when the ring does not reach back so far."""
-        if cursor + 1 < self.first:
-            return None
-        start = cursor + 1 - self.first
-        return list(enumerate(self._frames[start : start + limit], cursor + 1))
 
 
 class Room:

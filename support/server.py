@@ -16,7 +16,7 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
-from chat.rooms import DRAIN_S
+from chat.leaving import DRAIN_S
 from chat.server import HttpProtocol, SocketProtocol
 from core import garbage
 from core.settings import Settings

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import core.web.health
-from chat import rooms
+from chat import leaving, rooms
 from core.jobs import Runner
 from support import cli, server, watchdog
 
@@ -65,7 +65,7 @@ def impatient() -> None:
 
 def leisurely() -> None:
     """Sockets leave one by one, half a second apart."""
-    rooms.LEAVE_AT_ONCE, rooms.LEAVE_STEP_S = 1, 0.5
+    leaving.LEAVE_AT_ONCE, leaving.LEAVE_STEP_S = 1, 0.5
 
 
 def stuck() -> None:

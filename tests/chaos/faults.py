@@ -19,6 +19,7 @@ from sqlalchemy import Connection
 
 import chat.batches
 import chat.presence
+import chat.pulse
 import chat.rooms
 import chat.sending
 import core.lanes
@@ -200,8 +201,8 @@ def silent_hub(_: str) -> None:
 
 def quick_beacon(seconds: str) -> None:
     """Compare with the database so often."""
-    exchange(chat.rooms, "BEACON_S", float(seconds))
-    exchange(chat.rooms, "PULSE_S", float(seconds) / 2)
+    exchange(chat.pulse, "BEACON_S", float(seconds))
+    exchange(chat.pulse, "PULSE_S", float(seconds) / 2)
 
 
 def _between_hub_and_listeners(pass_on: Callable[[Callable[[], None]], None]) -> None:

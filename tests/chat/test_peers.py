@@ -13,7 +13,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from chat import protocol, rooms
+from chat import protocol, pulse
 from chat import server as peers
 from chat.models import Conversation
 from chat.protocol import Ack, Ev
@@ -211,8 +211,8 @@ async def test_a_client_that_asks_and_asks_and_reads_no_answer_is_cut(
 async def test_a_hundred_who_never_read_are_cut_and_twenty_others_notice_nothing(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rooms, "SEND_DEADLINE_S", 1.0)
-    monkeypatch.setattr(rooms, "PULSE_S", 0.2)
+    monkeypatch.setattr(pulse, "SEND_DEADLINE_S", 1.0)
+    monkeypatch.setattr(pulse, "PULSE_S", 0.2)
     ben, guests = await house.member("ben"), [await house.guest() for _ in range(NORMAL)]
     quiet = [await house.conversation(guest) for guest in guests]
     loud = await house.conversation(await house.guest())

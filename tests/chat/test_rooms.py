@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.typing import Origin, Subprotocol
 
-from chat import log, protocol, rooms
+from chat import log, protocol, pulse
 from chat.models import Conversation
 from chat.pace import Bucket
 from chat.presence import LINGER_S, Presence
 from chat.protocol import Ev, Gone, Pong
-from chat.watching import RING, Ring
+from chat.ring import RING, Ring
 from core import clock
 from core.identity.callers import SYSTEM
 from core.services import Core
@@ -95,7 +95,7 @@ async def test_whoever_asks_to_be_let_in_is_shown_nothing_before(house: House) -
 
 
 async def test_a_reader_who_stalls_is_cut_and_the_others_go_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "SEND_DEADLINE_S", 0.3)
+    monkeypatch.setattr(pulse, "SEND_DEADLINE_S", 0.3)
     amy = await house.guest()
     chat = await house.conversation(amy)
     own = socket.socket()
