@@ -12,7 +12,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from chat import protocol
 from chat.protocol import Ev, Who
 from core.identity.callers import Caller
 from core.masking import mask_name
@@ -86,26 +85,23 @@ def masked(ref: str, name: str) -> str:
 
 
 def frame(event: Event, audience: Audience) -> Ev | None:
-    """The event as this side receives it; the sender's own side also gets its client id."""
+    """The event as this side receives it, if it is for this side."""
     number = position(event, audience)
-    if number is None:
-        return None
+    return None if number is None else frame_at(number, event, audience)
+
+
+def frame_at(number: int, event: Event, audience: Audience) -> Ev:
+    """The event under its number; the sender's own side also gets its client id."""
     is_own_side = is_shopper(event.sender) == (audience is Audience.PUBLIC)
     return Ev(
-        c=event.conversation_id,
-        s=number,
-        from_=who(event.sender, event.name, audience),
-        k=event.kind,
-        b=body(event, audience),
-        ts=event.created_ms,
-        m=event.client_id if is_own_side else None,
+        event.conversation_id,
+        number,
+        who(event.sender, event.name, audience),
+        event.kind,
+        body(event, audience),
+        event.created_ms,
+        event.client_id if is_own_side else None,
     )
-
-
-def text(event: Event, audience: Audience) -> str | None:
-    """The event as a serialised frame."""
-    made = frame(event, audience)
-    return protocol.write(made) if made else None
 
 
 def body(event: Event, audience: Audience) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from sqlalchemy import Row, Table, text
 from chat.audiences import Event
 from chat.models import Conversation, EventRow, OrderLink, ReadMark
 from chat.state import State
-from core.database import Transaction
+from core.database import Transaction, copy_rows
 
 CONVERSATION: Table = Conversation.__table__  # type: ignore[attr-defined]  # SQLModel sets it on table classes
 EVENT: Table = EventRow.__table__  # type: ignore[attr-defined]
@@ -58,16 +58,19 @@ def row(event: Event, sealed: bytes, hashed: bytes, dek_id: int, link: bytes) ->
 
 
 def insert_all(tx: Transaction, rows: Sequence[tuple[object, ...]]) -> None:
-    """Insert the events with few statements of many rows.
+    """Insert the events: PostgreSQL copies them in, SQLite takes few statements of many rows.
 
     Each step of SQLite's lets go of the interpreter and has to wait for it again, behind a loop that is busy: a step
     for every row would make a batch wait hundreds of times.
     """
+    if tx.is_postgres:
+        copy_rows(tx, EVENT.name, _ROW, rows)
+        return
     start = 0
     for count in _PIECES:
         while len(rows) - start >= count:
             values = tuple(chain.from_iterable(rows[start : start + count]))
-            tx.connection.exec_driver_sql(_insert_of(count, _placeholder(tx)), values)
+            tx.connection.exec_driver_sql(_insert_of(count), values)
             start += count
 
 
@@ -91,8 +94,8 @@ def _placeholder(tx: Transaction) -> str:
 
 
 @cache
-def _insert_of(count: int, placeholder: str) -> str:
-    values = f"({', '.join([placeholder] * len(_ROW))})"
+def _insert_of(count: int) -> str:
+    values = f"({', '.join('?' * len(_ROW))})"
     return f"INSERT INTO event ({', '.join(_ROW)}) VALUES {', '.join([values] * count)}"  # noqa: S608  (names of ours)
 
 

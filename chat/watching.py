@@ -11,11 +11,11 @@ Boundary. Everything runs on the event loop and is touched by one task at a time
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 import structlog
 
-from chat import audiences
+from chat import audiences, protocol
 from chat.audiences import AMENDING_KINDS, Audience, Event
 from chat.ring import Frames, Ring
 from chat.standing import Standing
@@ -82,9 +82,7 @@ class Room:
         if not self._rings:
             self.known = max(self.known, events[-1].seq)
             return
-        for event in events:
-            if event.seq == self.last(Audience.STAFF) + 1:
-                self._push(event)
+        self._push_all(events)
         self.hear(events[-1].seq)
         self._wake()
 
@@ -133,12 +131,8 @@ class Room:
 
     async def _page(self, audience: Audience, cursor: int) -> Frames:
         events = await self._read_events(self.id, audience, cursor + 1, PAGE)
-        return [
-            (number, text)
-            for event in events
-            if (number := audiences.position(event, audience)) is not None
-            and (text := audiences.text(event, audience)) is not None
-        ]
+        frames = filter(None, (audiences.frame(event, audience) for event in events))
+        return [(frame.s, protocol.write(frame)) for frame in frames]
 
     async def _catch_up(self) -> None:
         """Read up to what is known; what fails here is tried again by the beacon."""
@@ -148,9 +142,7 @@ class Room:
                 events = await self._read_events(self.id, Audience.STAFF, before + 1, PAGE)
                 if epoch != self.epoch:
                     continue  # what we read may be of the old telling
-                for event in events:
-                    if event.seq == self.last(Audience.STAFF) + 1:
-                        self._push(event)
+                self._push_all(events)
                 if self.last(Audience.STAFF) == before:
                     self.known = before  # the hint was wrong, or the log is gone
                 self._wake()
@@ -159,20 +151,26 @@ class Room:
         finally:
             self._catching = None
 
-    def _push(self, event: Event) -> None:
+    def _push_all(self, events: Sequence[Event]) -> None:
+        """Take those that follow what is here, one after the other."""
         watched = {watcher.audience for watcher in self.watchers}
+        for event in events:
+            if event.seq == self._rings[Audience.STAFF].last + 1:
+                self._push(event, watched)
+
+    def _push(self, event: Event, watched: Collection[Audience]) -> None:
         is_amending = event.kind in AMENDING_KINDS
         self.amendments += is_amending
         for audience, ring in self._rings.items():
-            if audiences.position(event, audience) is None:
+            number = audiences.position(event, audience)
+            if number is None:
                 continue
             if is_amending:
                 ring.forget()
-            frame = audiences.text(event, audience) if audience in watched else None
-            if frame is None:
-                ring.skip()
+            if audience in watched:
+                ring.push(protocol.write(audiences.frame_at(number, event, audience)))
             else:
-                ring.push(frame)
+                ring.skip()
 
     def _wake(self) -> None:
         for watcher in self.watchers:

@@ -38,6 +38,7 @@ __all__ = [
     "Millis",
     "OutcomeUnknown",
     "Transaction",
+    "copy_rows",
     "insert_ignore",
     "is_away",
     "row_lock",
@@ -208,3 +209,22 @@ def insert_ignore(tx: Transaction, table: Table, rows: Sequence[dict[str, Any]],
     insert = postgresql.insert(table) if tx.is_postgres else sqlite.insert(table)
     statement = insert.values(list(rows)).on_conflict_do_nothing(index_elements=list(index_elements))
     return len(tx.execute(statement.returning(literal(1))).all())
+
+
+def copy_rows(tx: Transaction, table: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Insert the rows into PostgreSQL by COPY, at a fraction of what it takes to send and to bind a parameter for each
+    of their values. Raises: DBAPIError, as every other statement does."""
+    statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN"
+    driver, held = tx.connection.dialect.loaded_dbapi, tx.connection.connection.driver_connection
+    assert held is not None, "a transaction has a connection"
+    try:
+        with held.cursor() as cursor, cursor.copy(statement) as copying:
+            for row in rows:
+                copying.write_row(row)
+    except driver.Error as error:
+        is_lost = tx.connection.dialect.is_disconnect(error, held, None)
+        if is_lost:
+            tx.connection.invalidate(error)
+        raise DBAPIError.instance(
+            statement, None, error, driver.Error, hide_parameters=True, connection_invalidated=is_lost
+        ) from error

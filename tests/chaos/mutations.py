@@ -123,7 +123,7 @@ def content_in_the_hint(_: str) -> None:
         named, content = packed.decode().split("|", 1)
         room = self.rooms.get(named)
         if room is not None and room._rings:
-            room._push(msgspec.json.decode(content, type=Event))
+            room._push(msgspec.json.decode(content, type=Event), {watcher.audience for watcher in room.watchers})
             room._wake()
 
     honest = original(chat.rooms.Chat, "_hear")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat import audiences, conversations, log, marks
+from chat import audiences, conversations, log, marks, protocol
 from chat.audiences import Audience
 from chat.conversations import Proven
 from chat.log import Span
@@ -119,11 +119,11 @@ async def test_a_shopper_learns_the_agents_name_and_never_the_id(core: Core) -> 
     row = await state(core, chat)
 
     events = await core.database.read(log.read, core, row, Audience.PUBLIC, Span(50))
-    frame = audiences.text(events[-1], Audience.PUBLIC)
+    frame = audiences.frame(events[-1], Audience.PUBLIC)
 
     assert frame is not None
-    assert "Ben" in frame
-    assert ben.id not in frame
+    assert "Ben" in protocol.write(frame)
+    assert ben.id not in protocol.write(frame)
 
 
 async def test_nobody_unknown_can_be_given_a_conversation(core: Core) -> None:

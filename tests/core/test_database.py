@@ -2,12 +2,15 @@
 
 import asyncio
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, insert, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from core.database import KEYSTORE, Database, Transaction, insert_ignore
+from core.database import KEYSTORE, Database, Transaction, copy_rows, insert_ignore
 from core.refusals import Invalid, Unavailable
 
 metadata = MetaData()
@@ -37,6 +40,42 @@ async def test_what_was_written_is_read(notes: Database) -> None:
 
     assert written == 1
     assert found == [(1, "hello")]
+
+
+@pytest.fixture
+def notes_on_postgres(postgres_url: str) -> Iterator[Database]:
+    database = Database(postgres_url)
+    database.open()
+    database.create_all(metadata)
+    yield database
+    database.close()
+
+
+def copy_notes(tx: Transaction, *notes: tuple[int, str | None]) -> None:
+    copy_rows(tx, note.name, ("id", "text"), notes)
+
+
+async def test_rows_are_copied_whole_or_not_at_all(notes_on_postgres: Database) -> None:
+    await notes_on_postgres.write(copy_notes, (1, "a tab\t and a \\N"), (2, None))
+
+    with pytest.raises(IntegrityError):
+        await notes_on_postgres.write(copy_notes, (3, "never"), (1, "taken"))
+
+    assert await notes_on_postgres.read(all_notes) == [(1, "a tab\t and a \\N"), (2, None)]
+
+
+async def test_a_connection_lost_while_rows_are_copied_is_known_to_be_lost(notes_on_postgres: Database) -> None:
+    def lose(tx: Transaction) -> None:
+        mine = tx.execute(text("SELECT pg_backend_pid()")).scalar_one()
+        with psycopg.connect(notes_on_postgres.url, autocommit=True) as other:
+            other.execute("SELECT pg_terminate_backend(%s, 5000)", (mine,))
+        copy_notes(tx, (1, "never"))
+
+    with pytest.raises(DBAPIError) as lost:
+        await notes_on_postgres.write(lose)
+
+    assert lost.value.connection_invalidated
+    assert await notes_on_postgres.write(write_note, 2, "kept") == 2
 
 
 @pytest.mark.both_engines
