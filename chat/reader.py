@@ -195,7 +195,8 @@ class Reader:
     def _states(self, opened: Opened) -> list[str]:
         marked = states.shown_marks(opened.marks, self._audience).values()
         room = self._subscriptions[opened.row.id].room
-        self._chat.states.notice(room, {opened.row.owner, *(mark.participant for mark in opened.marks)})
+        marking = (mark.participant for mark in opened.marks)
+        self._chat.states.notice(room, {self._caller.ref, opened.row.owner, *marking})
         here = self._chat.states.presence_frames(room, room.seen - {self._caller.ref}, self._audience)
         return [*map(protocol.write, marked), *here.values()]
 
