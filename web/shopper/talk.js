@@ -3,6 +3,7 @@ import { carry, csrf } from '../core/calls.js';
 import { clock } from '../core/format.js';
 import { t } from '../core/i18n.js';
 import { open as openKept } from '../core/kept.js';
+import { holdUnsent } from '../core/leaving.js';
 import { keepCurrent } from '../core/reload.js';
 import { Session } from '../core/session.js';
 import { isSaid } from '../core/thread.js';
@@ -67,6 +68,7 @@ export class Talk {
     this.#kept = await keptOf(standing);
     this.session = new Session({ as: 'shopper', me, csrf, outbox: this.#kept.outbox });
     keepCurrent(this.session);
+    holdUnsent(this.session);
     this.login.limits = limits;
     this.composer.conversation = conversation.id;
     this.composer.drafts = this.#kept.drafts;
@@ -164,6 +166,7 @@ export class Talk {
 
   #changed() {
     this.log.refresh();
+    this.line.update();
     this.#introduce();
   }
 
