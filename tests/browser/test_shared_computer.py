@@ -1,11 +1,12 @@
-"""One computer, several people: what one had on the screen is gone when the next one is signed in."""
+"""One computer, several people: what one had is gone when the next one comes, and not before it should be."""
 
 import re
 
-from playwright.sync_api import CDPSession, Page, expect
+from playwright.sync_api import CDPSession, Dialog, Page, expect
 
 from tests.browser.conftest import OpenContext
-from tests.browser.people import at_the_desk, on_the_page
+from tests.browser.people import Shopper, at_the_desk, on_the_page
+from tests.browser.test_lines import STORED
 from tests.site import Site
 
 A_WHILE = 45_000
@@ -69,3 +70,55 @@ def test_the_conversation_of_the_shopper_before_goes_when_the_next_one_is_signed
 
     expect(first.log).to_contain_text("His after", timeout=A_WHILE)
     expect(first.log).not_to_contain_text("Hers before")
+
+
+def sign_out(shopper: Shopper) -> list[str]:
+    """Sign out, and say yes to whatever is asked; what was asked."""
+    asked: list[str] = []
+
+    def agree(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    shopper.page.on("dialog", agree)
+    shopper.chat.get_by_role("button", name="More").click()
+    shopper.chat.get_by_role("button", name="Sign out and clear this browser").click()
+    return asked
+
+
+def test_a_sign_out_that_fails_takes_nothing_away(site: Site, browse: OpenContext) -> None:
+    shopper = on_the_page(site, browse)
+    shopper.agree()
+    shopper.say("Door zero")
+    expect(shopper.log).to_contain_text("Sent")
+    shopper.page.context.set_offline(True)
+    expect(shopper.page.locator("chat-line")).to_contain_text("You’re offline", timeout=A_WHILE)
+    shopper.say("Door one")
+
+    asked = sign_out(shopper)
+    expect(shopper.page.locator("#alert")).to_be_visible()
+    shopper.page.context.set_offline(False)
+
+    expect(shopper.log.locator(".msg.waiting")).to_have_count(0, timeout=A_WHILE)
+    expect(shopper.log.locator(".bubble", has_text="Door")).to_have_text(["Door zero", "Door one"])
+    assert asked[1:] == ["1 message of yours was not sent. Sign out and delete it?"]
+
+
+def test_a_sign_out_leaves_nothing_in_any_tab_nor_on_the_disk(site: Site, browse: OpenContext) -> None:
+    shopper = on_the_page(site, browse)
+    shopper.agree()
+    shopper.say("Gate zero")
+    expect(shopper.log).to_contain_text("Sent")
+    second = shopper.page.context.new_page()
+    second.goto(f"{site.url}/chat")
+    second.locator("chat-composer textarea").fill("Half a word")
+    expect(second.get_by_role("log")).to_contain_text("Gate zero")
+
+    asked = sign_out(shopper)
+
+    for page in (shopper.page, second):
+        expect(page.get_by_role("button", name="Agree and start")).to_be_visible()
+        expect(page.get_by_role("log")).to_have_count(0)
+    assert len(asked) == 1
+    has_storage = shopper.page.evaluate("indexedDB.databases().then((all) => all.length)")
+    assert not has_storage or shopper.page.evaluate(STORED) == []

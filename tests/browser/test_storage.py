@@ -90,13 +90,12 @@ def test_a_storage_that_never_answers_holds_nobody_up_and_is_not_called_kept(sit
     offline(shopper)
     shopper.say("Mute one")
     expect(shopper.page.locator("chat-line .banner")).to_contain_text("Keep this page open")
-    asked: list[str] = []
-    shopper.page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
-    shopper.page.close(run_before_unload=True)
-    shopper.page.wait_for_timeout(500)
+    with shopper.page.expect_event("dialog") as asked:
+        shopper.page.close(run_before_unload=True)
+    asked.value.dismiss()
     shopper.page.context.set_offline(False)
 
-    assert asked == ["beforeunload"]
+    assert asked.value.type == "beforeunload"
     expect(lines(agent.log, "Mute")).to_have_text(["Mute zero", "Mute one"], timeout=A_WHILE)
 
 

@@ -15,7 +15,7 @@ import { Desk } from './desk.js';
 import { frame } from './frame.js';
 import { DeskInbox } from './inbox.js';
 import { DeskLine, DeskPresence } from './line.js';
-import { keepPresent, leave } from './presence.js';
+import { askBeforeLeaving, keepPresent, leave } from './presence.js';
 import { DeskSide } from './side.js';
 import { DeskThread } from './thread.js';
 
@@ -45,6 +45,7 @@ closeMenus();
 frame(desk);
 announce(desk);
 keepPresent(session);
+askBeforeLeaving(session);
 keepCurrent(session, leave);
 holdUnsent(session);
 session.start();

@@ -1,6 +1,8 @@
 // Presence in both directions: a person's own acts keep the sign-in alive (frames of the socket do not, on purpose), and a
-// sign-in that has ended takes everything that was on the screen with it.
+// sign-in that has ended takes everything that was on the screen with it. Signing out clears the browser, so it asks first
+// when something was not sent.
 import { post } from '../core/calls.js';
+import { t } from '../core/i18n.js';
 
 /** @import { Session } from '../core/session.js' */
 
@@ -24,3 +26,11 @@ export function keepPresent(session) {
 
 /** To the door, which sends on whoever is signed in here now; neither words nor the address of a conversation stay. */
 export const leave = () => location.replace('/desk/sign-in?ended=1');
+
+/** @param {Session} session */
+export function askBeforeLeaving({ outbox }) {
+  document.querySelector('form[action="/desk/sign-out"]')?.addEventListener('submit', (event) => {
+    const n = outbox.entries().length;
+    if (n && !confirm(t('leave.unsent', { n }))) event.preventDefault();
+  });
+}
