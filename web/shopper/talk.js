@@ -34,8 +34,8 @@ export class Talk {
   #conversation = '';
   /** @type {Kept | null} */
   #kept = null;
-  /** Sends by itself once the files are there. */
-  #isHeld = false;
+  /** How many files a message that she has sent waits for; it goes by itself once they are there, and only as she sent it. @type {number | null} */
+  #held = null;
   #announced = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #stillness;
@@ -131,6 +131,7 @@ export class Talk {
 
   #listen() {
     this.composer.addEventListener('compose', (event) => this.#compose(/** @type {CustomEvent<Composed>} */ (event)));
+    this.composer.addEventListener('input', () => (this.#held = null));
     this.composer.addEventListener('typing', () => this.session?.typing(this.#conversation));
     this.composer.addEventListener('files', (event) => this.tray.add(/** @type {CustomEvent<{files: File[]}>} */ (event).detail.files));
     this.tray.addEventListener('change', () => this.#filesMoved());
@@ -201,13 +202,13 @@ export class Talk {
     if (this.tray.isReady) return until(this.#send(text));
     event.preventDefault();
     if (this.tray.hasFailed) return this.complain(t('files.failed'));
-    this.#isHeld = true;
+    this.#held = this.tray.uploads.length;
     return this.say(t('files.wait'));
   }
 
   /** Pictures first, the words with the last of them: none goes without the other. Resolves when all are in the outbox. @param {string} text @returns {Promise<unknown>} */
   #send(text) {
-    this.#isHeld = false;
+    this.#held = null;
     const { session } = this;
     if (!session) return this.#begun.then(() => this.#send(text)); // the outbox is still being opened
     const uploads = this.tray.take();
@@ -224,14 +225,10 @@ export class Talk {
   #filesMoved() {
     this.composer.mayBeEmpty = this.tray.uploads.length > 0;
     if (!this.tray.hasFailed) this.complain('');
-    if (!this.#isHeld) return;
-    if (this.tray.hasFailed) {
-      this.#isHeld = false;
-      this.complain(t('files.failed'));
-    } else if (this.tray.isReady && (this.tray.uploads.length || this.composer.text.trim())) {
-      const text = this.composer.text.trim();
-      this.composer.empty(this.#send(text));
-    }
+    if (this.#held === null) return;
+    if (this.tray.hasFailed) this.complain(t('files.failed'));
+    if (this.tray.hasFailed || this.tray.uploads.length !== this.#held) this.#held = null;
+    else if (this.tray.isReady) this.composer.empty(this.#send(this.composer.text.trim()));
   }
 
   /** @param {number} upto */
