@@ -1,23 +1,13 @@
-// Presence in both directions: a person's own acts keep the sign-in alive (frames of the socket do not, on purpose), and a
-// sign-in that has ended takes everything that was on the screen with it. Signing out clears the browser, so it asks first
+// A sign-in that has ended takes everything that was on the screen with it. Signing out clears the browser, so it asks first
 // when something was not sent.
-import { post } from '../core/calls.js';
 import { t } from '../core/i18n.js';
 
 /** @import { Session } from '../core/session.js' */
 
-const STEP_MS = 5 * 60_000;
 const NOT_SIGNED_IN = 4401;
 
 /** @param {Session} session */
-export function keepPresent(session) {
-  let told = Date.now();
-  const act = () => {
-    if (Date.now() - told < STEP_MS) return;
-    told = Date.now();
-    post('/desk/here').catch(() => undefined); // the socket says soon enough when the sign-in has ended
-  };
-  for (const type of ['keydown', 'pointerdown']) document.addEventListener(type, act, { passive: true });
+export function leaveWhenEnded(session) {
   session.addEventListener('connection', () => {
     const { phase, code } = session.connection;
     if (phase === 'stopped' && code === NOT_SIGNED_IN) leave();

@@ -4,6 +4,7 @@ import { clock } from '../core/format.js';
 import { t } from '../core/i18n.js';
 import { open as openKept } from '../core/kept.js';
 import { holdUnsent } from '../core/leaving.js';
+import { keepPresent } from '../core/presence.js';
 import { keepCurrent } from '../core/reload.js';
 import { Session } from '../core/session.js';
 import { isSaid } from '../core/thread.js';
@@ -69,6 +70,7 @@ export class Talk {
     this.session = new Session({ as: 'shopper', me, csrf, outbox: this.#kept.outbox });
     keepCurrent(this.session);
     holdUnsent(this.session);
+    keepPresent('/shopper/here');
     this.login.limits = limits;
     this.composer.conversation = conversation.id;
     this.composer.drafts = this.#kept.drafts;
