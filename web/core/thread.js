@@ -32,6 +32,8 @@ export class Thread {
   /** First and last number of the unbroken run that is shown; empty when high is low - 1. */
   #low = 1;
   #high = 0;
+  /** How far the log reached when its showing began: up to there it is history. */
+  #past = 0;
   /** @type {Map<number, Ev>} */
   #held = new Map();
   /** @type {Map<string, Pending>} */
@@ -52,6 +54,11 @@ export class Thread {
 
   get first() {
     return this.#low;
+  }
+
+  /** Is what the log held when its showing began all here? */
+  get isCaughtUp() {
+    return this.epoch !== null && this.#high >= this.#past;
   }
 
   get hasEarlier() {
@@ -79,10 +86,12 @@ export class Thread {
   }
 
   /** A subscription begins: events follow from `first`. Another epoch, or a jump, drops what was held. @param {SubOk} frame */
-  open({ ep, first, marks = 0 }) {
+  open({ ep, first, last, marks = 0 }) {
     this.marks = marks;
     const continues = this.epoch === ep && first <= this.#high + 1;
-    if (!continues) this.reset(ep, first);
+    if (continues) return;
+    this.reset(ep, first);
+    this.#past = last;
   }
 
   /** Forget the log, keep what is on its way. @param {string} epoch @param {number} [first] */
