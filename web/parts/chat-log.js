@@ -29,6 +29,8 @@ export class ChatLog extends Part {
   empty = '';
   /** Is the line open? Decides between "Sending…" and "Will send when you're back". */
   online = true;
+  /** Will nothing that still waits ever be sent? */
+  isOver = false;
   /** For how long the reader may change or remove what she wrote, in ms; 0: not at all. */
   changeMs = 0;
   /** The server's clock minus ours, in ms. */
@@ -166,6 +168,7 @@ export class ChatLog extends Part {
   #circumstances() {
     return {
       online: this.online,
+      isOver: this.isOver,
       isSlow: (/** @type {string} */ m) => Date.now() - (this.#since.get(m) ?? Date.now()) >= GRACE_MS,
       retry: (/** @type {string} */ m) => this.tell('retry', { m }),
       discard: (/** @type {string} */ m) => this.tell('discard', { m }),

@@ -12,6 +12,8 @@ export class ConnectionLine extends Part {
   /** @type {Session | null} */
   #session = null;
   #isGone = false;
+  /** Nobody can come back as the same guest. */
+  isGuest = false;
   /** Which words were said of this break. */
   #told = '';
   /** Does storage work better in a page of its own? */
@@ -38,7 +40,7 @@ export class ConnectionLine extends Part {
   #said() {
     if (this.#isGone) return t('line.gone');
     const look = this.#outage.look();
-    if (look === 'stopped') return this.#isShutOut ? t('line.no_cookie') : t('line.ended');
+    if (look === 'stopped') return this.#isShutOut ? t('line.no_cookie') : this.#ended();
     this.#told = this.#outage.isBroken() ? this.#told || (look === 'offline' ? 'line.offline' : 'line.lost') : '';
     return look === 'back' ? t('line.back') : this.#told && this.#words(this.#told);
   }
@@ -73,7 +75,11 @@ export class ConnectionLine extends Part {
 
   #stopped() {
     if (this.#isShutOut) return aside(t('line.no_cookie'), 'bad');
-    return banner('bad', t('line.ended'), t('line.again'), () => location.reload());
+    return banner('bad', this.#ended(), t('line.again'), () => location.reload());
+  }
+
+  #ended() {
+    return t(this.isGuest ? 'line.ended_guest' : 'line.ended');
   }
 }
 

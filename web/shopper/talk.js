@@ -78,6 +78,7 @@ export class Talk {
     this.log.dress = { name: named, cards: { order_linked: (row) => linked(row, this.orders.known), identified, assigned: happened, opened: () => t('chat.empty') } };
     this.#know(me);
     this.#follow(this.session);
+    this.#sweep();
     this.log.thread = this.session.watch(conversation.id);
     this.session.start();
     this.#hasBegun();
@@ -164,6 +165,7 @@ export class Talk {
     on('welcome', ({ limits }) => this.#limited(limits));
     on('ack', ({ masked }) => masked && this.complain(t('log.masked')));
     on('gone', () => this.#gone());
+    on('err', () => this.#sweep());
     on('left', () => location.reload()); // another tab signed out, or in
   }
 
@@ -176,15 +178,33 @@ export class Talk {
   /** @param {Session} session */
   #connected(session) {
     this.log.online = !session.outage.isLost();
+    if (session.connection.phase === 'stopped' && this.me?.proof === 'guest') this.#end();
     this.log.loaded();
     this.log.refresh();
     this.line.show(session);
   }
 
-  /** What is no longer hers to read is no longer hers to write to. */
+  /** A guest whose sign-in has ended is nobody any more: nothing that she writes could arrive. */
+  #end() {
+    this.log.isOver = true;
+    this.composer.shut(t('chat.closed'));
+  }
+
+  /** What is no longer hers to read is neither shown nor kept, and no longer hers to write to. */
   #gone() {
     this.#kept?.drafts.forget(this.#conversation);
+    void this.#kept?.outbox.forget(this.#conversation);
+    this.tray.clear();
+    this.composer.shut(t('chat.closed'));
+    this.composer.text = '';
+    this.log.thread = null;
     this.line.gone();
+  }
+
+  /** What was refused in an older conversation of hers has no row here; it goes as that conversation did. */
+  #sweep() {
+    const outbox = this.#kept?.outbox;
+    for (const { m, c, reason } of outbox?.entries() ?? []) if (reason && c !== this.#conversation) void outbox?.remove(m);
   }
 
   /** @param {Record<string, number>} limits */
@@ -293,6 +313,7 @@ export class Talk {
   /** @param {Me} me */
   #know(me) {
     this.me = me;
+    this.line.isGuest = me.proof === 'guest';
     this.page.dataset.proof = me.proof;
     const proven = me.email ? t('me.proven', { email: me.email, time: clock(me.proven_ms ?? 0) }) : t('me.guest');
     const line = this.page.querySelector('#me');
