@@ -127,6 +127,13 @@ async def sign_out(request: Request) -> Response:
     return response
 
 
+async def here(request: Request) -> Response:
+    """She sits before the chat: asking who it is notes the use of the sign-in, and nothing else is done."""
+    await _shopper(request)
+    await body(request, Nothing)
+    return json(request, {})
+
+
 async def orders(request: Request) -> Response:
     """Her orders."""
     core = core_of(request)
@@ -184,6 +191,7 @@ routes = [
     Route("/shopper/code", send_code, methods=["POST"]),
     Route("/shopper/verify", verify, methods=["POST"]),
     Route("/shopper/signout", sign_out, methods=["POST"]),
+    Route("/shopper/here", here, methods=["POST"]),
     Route("/shopper/orders", orders),
     Route("/shopper/conversations/{conversation}/order", link_order, methods=["POST"]),
 ]

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import OpenContext
 from tests.browser.people import at_the_desk, in_widget, on_the_page
@@ -102,6 +102,26 @@ def test_what_is_typed_without_a_network_arrives_once_when_it_is_back(site: Site
     wanted = ["Before the tunnel", "In the tunnel, one", "In the tunnel, two"]
     for log in (agent.log, shopper.log):
         expect(log.get_by_text(re.compile("tunnel"))).to_have_text(wanted, timeout=90_000)
+
+
+def test_a_message_that_waits_for_its_photo_goes_as_it_was_sent_or_not_at_all(
+    site: Site, browse: OpenContext, shared_data: Path
+) -> None:
+    shopper = on_the_page(site, browse)
+    shopper.agree()
+    slow: list[Route] = []
+    shopper.page.route(re.compile("/media/"), lambda route: slow.append(route) if not slow else route.continue_())
+    shopper.attach(shared_data / "uploads" / PHOTO)
+    shopper.composer.press("Enter")
+
+    shopper.chat.get_by_role("button", name=re.compile("^Remove")).click()
+    shopper.composer.fill("Half a thought")
+    shopper.attach(shared_data / "uploads" / PHOTO)
+    expect(shopper.chat.locator("upload-tray")).to_contain_text("Ready")
+
+    expect(shopper.composer).to_have_value("Half a thought")
+    shopper.composer.press("Enter")
+    expect(shopper.log.locator(".caption")).to_have_text(["Half a thought"])
 
 
 def test_a_supervisor_states_a_purpose_and_reads_the_transcript(site: Site, browse: OpenContext) -> None:

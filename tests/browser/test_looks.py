@@ -27,6 +27,19 @@ SMALL_TARGETS = """
   .map((element) => `${element.tagName} ${element.textContent.trim().slice(0, 30)} ${element.id}`)
 """
 
+READ_ALOUD = """
+addEventListener('DOMContentLoaded', () => {
+  window.__aloud = [];
+  const isRow = (node) => node.nodeType === 1 && node.matches('ol.log, li.msg');
+  new MutationObserver((changes) => {
+    for (const { target, addedNodes } of changes) {
+      const live = target.closest?.('[role=log]')?.getAttribute('aria-live');
+      for (const node of addedNodes) if (isRow(node) && live !== 'off') window.__aloud.push(node.textContent.trim());
+    }
+  }).observe(document.body, { subtree: true, childList: true });
+});
+"""
+
 
 def check(page: Page) -> None:
     """What every page must pass as it is now, at every width."""
@@ -156,3 +169,33 @@ def test_an_enter_that_only_ends_a_composition_sends_nothing(site: Site, browse:
 
     expect(shopper.composer).to_have_value("你好")
     expect(shopper.log).not_to_contain_text("你好")
+
+
+def test_history_is_not_read_aloud_and_what_comes_after_it_is(site: Site, browse: OpenContext) -> None:
+    agent, shopper, other = at_the_desk(site, browse, "kai"), on_the_page(site, browse), on_the_page(site, browse)
+    for page in (agent.page, shopper.page):
+        page.add_init_script(READ_ALOUD)
+    for who, said in ((shopper, ("Aloud one", "Aloud two")), (other, ("Else",))):
+        who.agree()
+        for each in said:
+            who.say(each)
+            expect(who.log).to_contain_text(each)
+    expect(shopper.log).to_contain_text("Sent")
+
+    for page in (agent.page, shopper.page):
+        page.reload()
+    expect(shopper.log).to_contain_text("Aloud two")
+    for words in ("Aloud two", "Else", "Aloud two"):
+        agent.open(words)
+        expect(agent.log).to_contain_text(words)
+        expect(agent.log).to_have_attribute("aria-live", "polite")
+    before = [page.evaluate("window.__aloud") for page in (agent.page, shopper.page)]
+    agent.say("Aloud three")
+    for log in (agent.log, shopper.log):
+        expect(log).to_contain_text("Aloud three")
+
+    assert before == [[], []]
+    for page in (agent.page, shopper.page):
+        aloud = " ".join(page.evaluate("window.__aloud"))
+        assert "Aloud three" in aloud
+        assert "Aloud two" not in aloud

@@ -1,11 +1,14 @@
-"""One computer, several people: what one had on the screen is gone when the next one is signed in."""
+"""One computer, several people: what one had is gone when the next one comes, and not before it should be."""
 
+import json
 import re
 
-from playwright.sync_api import CDPSession, Page, expect
+from playwright.sync_api import CDPSession, Dialog, Page, WebSocketRoute, expect
 
-from tests.browser.conftest import OpenContext
-from tests.browser.people import at_the_desk, on_the_page
+from tests.browser.conftest import OpenContext, axe_findings
+from tests.browser.people import Shopper, at_the_desk, on_the_page
+from tests.browser.test_lines import STORED
+from tests.browser.test_storage import stored
 from tests.site import Site
 
 A_WHILE = 45_000
@@ -69,3 +72,101 @@ def test_the_conversation_of_the_shopper_before_goes_when_the_next_one_is_signed
 
     expect(first.log).to_contain_text("His after", timeout=A_WHILE)
     expect(first.log).not_to_contain_text("Hers before")
+
+
+def test_a_conversation_that_has_gone_leaves_the_screen_and_takes_no_words(site: Site, browse: OpenContext) -> None:
+    shopper = on_the_page(site, browse)
+    sockets: list[WebSocketRoute] = []
+
+    def listen_in(socket: WebSocketRoute) -> None:
+        socket.connect_to_server()
+        sockets.append(socket)
+
+    shopper.page.route_web_socket(re.compile("/chat/socket"), listen_in)
+    with shopper.page.expect_response(re.compile("/shopper/start")) as started:
+        shopper.agree()
+    conversation = started.value.json()["conversation"]["id"]
+    shopper.say("Vanish one")
+    expect(shopper.log).to_contain_text("Sent")
+    shopper.composer.fill("Vanish two")
+
+    sockets[-1].send(json.dumps([{"t": "gone", "c": conversation}]))
+
+    expect(shopper.page.locator("chat-line .banner")).to_contain_text("no longer available")
+    expect(shopper.page.locator(".talk")).not_to_contain_text("Vanish")
+    expect(shopper.composer).to_have_value("")
+    expect(shopper.composer).not_to_be_editable()
+    assert axe_findings(shopper.page) == []
+    assert stored(shopper.page, 0) == []
+
+
+def test_a_guest_whose_sign_in_has_ended_is_told_the_truth(site: Site, browse: OpenContext) -> None:
+    shopper = on_the_page(site, browse)
+    shopper.agree()
+    shopper.say("Curtain one")
+    expect(shopper.log).to_contain_text("Sent")
+    shopper.page.context.set_offline(True)
+    expect(shopper.page.locator("chat-line")).to_contain_text("You’re offline", timeout=A_WHILE)
+    shopper.say("Curtain two")
+    shopper.composer.fill("Curtain three")
+
+    shopper.page.context.clear_cookies()
+    shopper.page.context.set_offline(False)
+
+    expect(shopper.page.locator("chat-line .banner")).to_contain_text("This guest chat has ended", timeout=A_WHILE)
+    expect(shopper.log.locator(".msg.waiting")).to_contain_text("Not sent")
+    expect(shopper.composer).not_to_be_editable()
+    expect(shopper.composer).to_have_value("Curtain three")
+    assert axe_findings(shopper.page) == []
+
+
+def sign_out(shopper: Shopper) -> list[str]:
+    """Sign out, and say yes to whatever is asked; what was asked."""
+    asked: list[str] = []
+
+    def agree(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        dialog.accept()
+
+    shopper.page.on("dialog", agree)
+    shopper.chat.get_by_role("button", name="More").click()
+    shopper.chat.get_by_role("button", name="Sign out and clear this browser").click()
+    return asked
+
+
+def test_a_sign_out_that_fails_takes_nothing_away(site: Site, browse: OpenContext) -> None:
+    shopper = on_the_page(site, browse)
+    shopper.agree()
+    shopper.say("Door zero")
+    expect(shopper.log).to_contain_text("Sent")
+    shopper.page.context.set_offline(True)
+    expect(shopper.page.locator("chat-line")).to_contain_text("You’re offline", timeout=A_WHILE)
+    shopper.say("Door one")
+
+    asked = sign_out(shopper)
+    expect(shopper.page.locator("#alert")).to_be_visible()
+    shopper.page.context.set_offline(False)
+
+    expect(shopper.log.locator(".msg.waiting")).to_have_count(0, timeout=A_WHILE)
+    expect(shopper.log.locator(".bubble", has_text="Door")).to_have_text(["Door zero", "Door one"])
+    assert asked[1:] == ["1 message of yours was not sent. Sign out and delete it?"]
+
+
+def test_a_sign_out_leaves_nothing_in_any_tab_nor_on_the_disk(site: Site, browse: OpenContext) -> None:
+    shopper = on_the_page(site, browse)
+    shopper.agree()
+    shopper.say("Gate zero")
+    expect(shopper.log).to_contain_text("Sent")
+    second = shopper.page.context.new_page()
+    second.goto(f"{site.url}/chat")
+    second.locator("chat-composer textarea").fill("Half a word")
+    expect(second.get_by_role("log")).to_contain_text("Gate zero")
+
+    asked = sign_out(shopper)
+
+    for page in (shopper.page, second):
+        expect(page.get_by_role("button", name="Agree and start")).to_be_visible()
+        expect(page.get_by_role("log")).to_have_count(0)
+    assert len(asked) == 1
+    has_storage = shopper.page.evaluate("indexedDB.databases().then((all) => all.length)")
+    assert not has_storage or shopper.page.evaluate(STORED) == []

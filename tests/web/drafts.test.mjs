@@ -70,16 +70,6 @@ test('an erased conversation takes its drafts along and no others', async () => 
   await until(() => [...shelf.rows.keys()].join() === 'draft c2 reply');
 });
 
-test('a draft of more than thirty days is gone', async () => {
-  const shelf = new MemoryShelf();
-  await shelf.put('draft', 'c1', { text: 'old', at: Date.now() - 31 * 86_400_000 });
-
-  const drafts = await Drafts.open(shelf, alone);
-
-  assert.equal(drafts.get('c1'), '');
-  assert.equal(shelf.rows.size, 0);
-});
-
 test('a guest who proves who she is takes her words along', async () => {
   const [guest, person] = [new MemoryShelf(), new MemoryShelf()];
   const [before, after] = [await Drafts.open(guest, alone), await Drafts.open(person, alone)];

@@ -77,5 +77,5 @@ test('what the server says of its logs is compared, whether it was asked or not'
   hearing.take([{ t: 'tops', conv: tops }, { t: 'pong', n: 1, tops }]);
 
   assert.deepEqual(done, [['healing.compare', tops], ['healing.compare', tops]]);
-  assert.deepEqual(told, []);
+  assert.deepEqual(told.map(([type]) => type), ['tops']);
 });

@@ -207,3 +207,42 @@ test('one message that could not be posted does not hold up those behind it', as
   assert.deepEqual(ids(made.outbox.waiting()), ['b']);
   await until(() => made.wire.length === 1);
 });
+
+test('what the disk could not take is not called kept, and goes there with the next that it takes', async () => {
+  const shelf = new MemoryShelf();
+  const only = await tab(shelf);
+  only.isOpen = false;
+  shelf.isFull = true;
+  await only.sending.send(entry('a'));
+  assert.deepEqual([only.outbox.isDurable, shelf.rows.size], [false, 0]);
+
+  shelf.isFull = false;
+  await only.sending.send(entry('b'));
+
+  assert.deepEqual([only.outbox.isDurable, [...shelf.rows.keys()]], [true, ['entry a', 'entry b']]);
+});
+
+test('a storage that was taken away is found out, and filled again by the next words', async () => {
+  const shelf = new MemoryShelf();
+  const only = await tab(shelf);
+  only.isOpen = false;
+  await only.sending.send(entry('a'));
+
+  shelf.lose();
+  await until(() => !only.outbox.isDurable);
+  await only.sending.send(entry('b'));
+
+  assert.deepEqual([only.outbox.isDurable, [...shelf.rows.keys()]], [true, ['entry a', 'entry b']]);
+});
+
+test('a connection to the storage that was lost with nothing in it frightens nobody', async () => {
+  const shelf = new MemoryShelf();
+  const only = await tab(shelf);
+  let looked = 0;
+  shelf.all = async () => ((looked += 1), new Map());
+
+  shelf.lose();
+  await until(() => looked > 0);
+
+  assert.equal(only.outbox.isDurable, true);
+});

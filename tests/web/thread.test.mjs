@@ -21,6 +21,21 @@ test('events are shown in the order of their numbers, whatever order they came i
   assert.deepEqual(thread.rows().map((row) => row.s), [1, 2, 3]);
 });
 
+test('what the log held when its showing began is history until all of it is here; what follows a break is not', () => {
+  const thread = new Thread('c1', shopper);
+  const claims = [thread.isCaughtUp];
+
+  thread.open({ t: 'sub_ok', c: 'c1', ep: 'e1', last: 2, first: 1 });
+  for (const s of [1, 2]) {
+    thread.receive(event(s));
+    claims.push(thread.isCaughtUp);
+  }
+  thread.open({ t: 'sub_ok', c: 'c1', ep: 'e1', last: 9, first: 3 });
+  claims.push(thread.isCaughtUp);
+
+  assert.deepEqual(claims, [false, false, true, true]);
+});
+
 test('the same event twice is one row', () => {
   const thread = opened();
 

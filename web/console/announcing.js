@@ -26,7 +26,7 @@ export function announce(desk) {
   let wasBroken = false;
   desk.session.addEventListener('connection', () => {
     const isBroken = desk.session.outage.isBroken();
-    if (isBroken !== wasBroken) say(t(isBroken ? 'lost' : 'online'));
+    if (isBroken !== wasBroken) say(isBroken ? lost(desk) : t('online'));
     wasBroken = isBroken;
   });
 }
@@ -37,6 +37,9 @@ function complain(desk, conversations) {
   const [unseen] = conversations.filter((conversation) => conversation !== desk.opened);
   if (unseen) say(t('announce_unsent', { name: desk.cards.get(unseen)?.title ?? t('customer') }));
 }
+
+/** What is on this page alone must not be called kept. @param {Desk} desk */
+export const lost = ({ session }) => t(session.outbox.isDurable ? 'lost' : 'lost_here');
 
 /** What nobody will get, because the conversation has gone. @param {string} title */
 export const dropped = (title) => t('dropped', { name: title || t('customer') });

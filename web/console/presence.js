@@ -1,21 +1,13 @@
-// Presence in both directions: a person's own acts keep the sign-in alive (frames of the socket do not, on purpose), and a
-// sign-in that has ended takes everything that was on the screen with it.
-import { post } from '../core/calls.js';
+// A sign-in that has ended takes everything that was on the screen with it. Signing out clears the browser, so it asks first
+// when something was not sent.
+import { t } from '../core/i18n.js';
 
 /** @import { Session } from '../core/session.js' */
 
-const STEP_MS = 5 * 60_000;
 const NOT_SIGNED_IN = 4401;
 
 /** @param {Session} session */
-export function keepPresent(session) {
-  let told = Date.now();
-  const act = () => {
-    if (Date.now() - told < STEP_MS) return;
-    told = Date.now();
-    post('/desk/here').catch(() => undefined); // the socket says soon enough when the sign-in has ended
-  };
-  for (const type of ['keydown', 'pointerdown']) document.addEventListener(type, act, { passive: true });
+export function leaveWhenEnded(session) {
   session.addEventListener('connection', () => {
     const { phase, code } = session.connection;
     if (phase === 'stopped' && code === NOT_SIGNED_IN) leave();
@@ -24,3 +16,11 @@ export function keepPresent(session) {
 
 /** To the door, which sends on whoever is signed in here now; neither words nor the address of a conversation stay. */
 export const leave = () => location.replace('/desk/sign-in?ended=1');
+
+/** @param {Session} session */
+export function askBeforeLeaving({ outbox }) {
+  document.querySelector('form[action="/desk/sign-out"]')?.addEventListener('submit', (event) => {
+    const n = outbox.entries().length;
+    if (n && !confirm(t('leave.unsent', { n }))) event.preventDefault();
+  });
+}

@@ -5,6 +5,7 @@ import { html, nothing } from 'lit-html';
 import { Refused } from '../core/calls.js';
 import { t } from '../core/i18n.js';
 import { icon } from '../parts/icon.js';
+import { lost } from './announcing.js';
 import { detail } from './desk.js';
 import { leave } from './frame.js';
 import { Pane } from './pane.js';
@@ -130,7 +131,7 @@ export class DeskThread extends Pane {
   #banner(card) {
     if (this.#wrong) return html`<p class="banner bad" role="alert">${this.#wrong}</p>`;
     if (this.desk.session.outage.isBroken()) {
-      return html`<div class="banner"><span class="grow">${t('lost')}</span><button class="link" type="button" @click=${() => this.desk.session.retryNow()}>${t('try_now')}</button></div>`;
+      return html`<div class="banner"><span class="grow">${lost(this.desk)}</span><button class="link" type="button" @click=${() => this.desk.session.retryNow()}>${t('try_now')}</button></div>`;
     }
     if (card?.state === 'resolved') return html`<p class="banner info">${t('resolved_notice')}</p>`;
     if (card?.assignee && card.assignee.id !== this.desk.me.id) {

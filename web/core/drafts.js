@@ -4,8 +4,6 @@
 /** @import { Shelf } from './shelf.js' */
 /** `again`: the words changed while they were being written. @typedef {{again: boolean, after: Promise<unknown> | undefined, done: Promise<void>}} Writing */
 
-const KEPT_MS = 30 * 24 * 3_600_000;
-
 /** Tells 'draft' {place} when another tab wrote. */
 export class Drafts extends EventTarget {
   /** @type {Map<string, string>} */
@@ -74,7 +72,7 @@ export class Drafts extends EventTarget {
       writing.again = false;
       await writing.after?.catch(() => undefined);
       const text = this.get(place);
-      const written = text ? shelf.put('draft', place, { text, at: Date.now() }) : shelf.remove('draft', place);
+      const written = text ? shelf.put('draft', place, { text }) : shelf.remove('draft', place);
       await written.catch(() => undefined); // the disk is full: they live as long as the page
     }
     this.#channel?.postMessage(place);
@@ -84,10 +82,7 @@ export class Drafts extends EventTarget {
   async #reload(changed) {
     const kept = await this.#shelf?.all('draft');
     if (!kept) return;
-    for (const [place, { value }] of kept) {
-      if (Date.now() - value.at > KEPT_MS) await this.#shelf?.remove('draft', place);
-      else if (!this.#writing.has(place)) this.#words.set(place, value.text);
-    }
+    for (const [place, { value }] of kept) if (!this.#writing.has(place)) this.#words.set(place, value.text);
     if (changed === undefined || this.#writing.has(changed)) return;
     if (!kept.has(changed)) this.#words.delete(changed);
     this.dispatchEvent(new CustomEvent('draft', { detail: { place: changed } }));

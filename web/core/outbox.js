@@ -2,7 +2,8 @@
 //
 // The outbox belongs to the person, not to the tab: every tab shows all of it, one tab sends it (tabs.js), and whatever a
 // closed tab left is in it for the next one. What the server refused stays too, with the reason, until she decides.
-// Without a shelf it lives in memory, belongs to this tab alone and dies with the page.
+// Without a shelf it lives in memory, belongs to this tab alone and dies with the page; so does what a shelf that fails
+// could not take, and `isDurable` says so. The next writing that succeeds brings all of it to the disk again.
 import { Tabs } from './tabs.js';
 
 /** @import { Ack, Body } from './frames.js' */
@@ -25,6 +26,8 @@ export class Outbox {
   #done = new Set();
   /** @type {Shelf | null} */
   #shelf = null;
+  /** Is everything that is here also on the shelf? */
+  #isKept = true;
   /** @type {Tabs | null} */
   #tabs = null;
 
@@ -39,13 +42,14 @@ export class Outbox {
       carrying: () => void outbox.#reload(),
       canSend: () => outbox.owner.canSend(),
     };
+    shelf.addEventListener('lost', () => void outbox.#look());
     await outbox.#reload();
     return outbox;
   }
 
   /** Does it survive a reload? */
   get isDurable() {
-    return this.#shelf !== null;
+    return this.#shelf !== null && this.#isKept;
   }
 
   /** Is it this tab that sends? */
@@ -157,12 +161,33 @@ export class Outbox {
     this.owner.changed();
   }
 
-  /** @param {(shelf: Shelf) => Promise<void>} work */
+  /** The connection to the storage was lost, perhaps with what lay there. */
+  async #look() {
+    const kept = await this.#shelf?.all('entry').catch(() => null);
+    this.#know(Boolean(kept && this.#entries.every(({ m }) => kept.has(m))));
+  }
+
+  /** The disk may be full, or the storage taken away while we ran: then it stays in memory. @param {(shelf: Shelf) => Promise<void>} work */
   async #write(work) {
+    if (!this.#shelf) return;
     try {
-      if (this.#shelf) await work(this.#shelf);
+      if (!this.#isKept) await this.#keepAll(this.#shelf);
+      await work(this.#shelf);
+      this.#know(true);
     } catch {
-      return; // the disk is full or the storage was taken away while we ran: it stays in memory
+      this.#know(false);
     }
+  }
+
+  /** @param {Shelf} shelf */
+  async #keepAll(shelf) {
+    for (const entry of this.#entries) await shelf.putLast('entry', entry.m, entry);
+  }
+
+  /** @param {boolean} isKept */
+  #know(isKept) {
+    if (isKept === this.#isKept) return;
+    this.#isKept = isKept;
+    this.owner.changed();
   }
 }

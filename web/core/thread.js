@@ -33,6 +33,8 @@ export class Thread {
   /** First and last number of the unbroken run that is shown; empty when high is low - 1. */
   #low = 1;
   #high = 0;
+  /** How far the log reached when its showing began: up to there it is history. */
+  #past = 0;
   /** @type {Map<number, Ev>} */
   #held = new Map();
   /** @type {Map<string, Pending>} */
@@ -56,6 +58,11 @@ export class Thread {
 
   get first() {
     return this.#low;
+  }
+
+  /** Is what the log held when its showing began all here? */
+  get isCaughtUp() {
+    return this.epoch !== null && this.#high >= this.#past;
   }
 
   get hasEarlier() {
@@ -87,7 +94,9 @@ export class Thread {
     this.marks = marks;
     this.#losses.judge(last);
     const continues = this.epoch === ep && first <= this.#high + 1;
-    if (!continues) this.reset(ep, first);
+    if (continues) return;
+    this.reset(ep, first);
+    this.#past = last;
   }
 
   /** Is what is held of another telling than this one? @param {string} epoch */

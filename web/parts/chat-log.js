@@ -29,6 +29,8 @@ export class ChatLog extends Part {
   empty = '';
   /** Is the line open? Decides between "Sending…" and "Will send when you're back". */
   online = true;
+  /** Will nothing that still waits ever be sent? */
+  isOver = false;
   /** For how long the reader may change or remove what she wrote, in ms; 0: not at all. */
   changeMs = 0;
   /** The server's clock minus ours, in ms. */
@@ -42,6 +44,8 @@ export class ChatLog extends Part {
   /** The newest number the reader had before her when she left the end. */
   #seen = 0;
   #isLoading = false;
+  /** History is not read aloud: only what comes when all of it has been drawn. */
+  #isQuiet = true;
   /** Where the log stood: only a reader who goes up leaves the end, not a picture that grows below her. */
   #top = 0;
   /** When each waiting message was first drawn. @type {Map<string, number>} */
@@ -63,6 +67,7 @@ export class ChatLog extends Part {
     this.#end = null;
     this.#isPinned = true;
     this.#isLoading = false;
+    this.#isQuiet = true;
     this.#seen = 0;
     this.#acting = null;
     this.update();
@@ -123,8 +128,9 @@ export class ChatLog extends Part {
     const start = Math.max(0, end - WINDOW);
     const lines = rows.slice(start, end);
     const unseen = this.unseen;
+    this.#isQuiet ||= this.#isLoading || !this.#thread?.isCaughtUp;
     return html`
-      <div class="scroll" role="log" aria-label=${t('log.label')} aria-live=${this.#isLoading || !lines.length ? 'off' : 'polite'} tabindex="0" @scroll=${this.#scrolled} @keydown=${this.#key}>
+      <div class="scroll" role="log" aria-label=${t('log.label')} aria-live=${this.#isQuiet ? 'off' : 'polite'} tabindex="0" @scroll=${this.#scrolled} @keydown=${this.#key}>
         ${start > 0 || this.#thread?.hasEarlier ? html`<button class="btn small earlier" type="button" aria-disabled=${this.#isLoading} @click=${this.#earlier}>${t('log.earlier')}</button>` : nothing}
         ${lines.length ? html`<ol class="log">${repeat(lines, (row) => row.key, (row, place) => this.#line(row, lines[place - 1], lines[place + 1]))}</ol>` : this.#blank()}
         ${end < rows.length ? html`<button class="btn small earlier" type="button" @click=${this.#later}>${t('log.later')}</button>` : nothing}
@@ -142,6 +148,7 @@ export class ChatLog extends Part {
     if (this.#isPinned) scroll.scrollTop = scroll.scrollHeight;
     else this.#putBack(scroll);
     this.#look();
+    this.#speakUp();
     this.#waitGrace();
     this.#waitExpiry();
   }
@@ -161,6 +168,7 @@ export class ChatLog extends Part {
   #circumstances() {
     return {
       online: this.online,
+      isOver: this.isOver,
       isSlow: (/** @type {string} */ m) => Date.now() - (this.#since.get(m) ?? Date.now()) >= GRACE_MS,
       retry: (/** @type {string} */ m) => this.tell('retry', { m }),
       discard: (/** @type {string} */ m) => this.tell('discard', { m }),
@@ -274,6 +282,14 @@ export class ChatLog extends Part {
     const isRead = this.#isPinned && document.visibilityState === 'visible' && this.checkVisibility();
     if (isRead && this.#thread && this.#thread.cursor > 0 && this.#thread.epoch) this.tell('read', { upto: this.#thread.cursor });
   };
+
+  #speakUp() {
+    if (!this.#isQuiet || this.#isLoading || !this.#thread?.isCaughtUp) return;
+    requestAnimationFrame(() => {
+      this.#isQuiet = false;
+      this.update();
+    });
+  }
 
   /** The options of a line go when its time is over. */
   #waitExpiry() {

@@ -17,7 +17,7 @@ import { picture } from './picture.js';
 /** @typedef {'toggle' | 'edit' | 'ask' | 'remove' | 'close'} Act what the reader does with a line of her own */
 /**
  * `acting`: the line whose options are open, and whether it asks before it removes.
- * @typedef {{online: boolean, isSlow: (m: string) => boolean, retry: (m: string) => void, discard: (m: string) => void,
+ * @typedef {{online: boolean, isOver: boolean, isSlow: (m: string) => boolean, retry: (m: string) => void, discard: (m: string) => void,
  *   mayChange: (row: Row) => boolean, acting: {key: string, asks: boolean} | null, act: (act: Act, row: Row) => void}} Circumstances
  */
 
@@ -113,6 +113,7 @@ const why = ({ code, message }) => (has(`refusal.${code}`) ? t(`refusal.${code}`
 function delivery(row, now) {
   if (row.delivery === null) return '';
   if (row.delivery !== 'waiting') return t(`log.${row.delivery}`);
+  if (now.isOver) return t('log.failed');
   if (!now.online) return t('log.queued');
   return now.isSlow(row.m ?? row.key) ? t('log.sending') : '';
 }

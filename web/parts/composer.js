@@ -96,6 +96,14 @@ export class Composer extends Part {
     this.update();
   }
 
+  /** Nothing can be written here any more; what is in the box can still be copied. @param {string} words why */
+  shut(words) {
+    this.endEdit();
+    this.disabled = true;
+    this.placeholder = words;
+    this.update();
+  }
+
   /** @override */
   focus() {
     this.querySelector('textarea')?.focus();
@@ -109,7 +117,7 @@ export class Composer extends Part {
       ${this.accept && !this.#edit ? html`<button class="btn quiet" type="button" aria-label=${t('composer.attach')} title=${t('composer.attach')} ?disabled=${this.disabled} @click=${this.#choose}>${icon('photo')}</button>
         <input type="file" hidden multiple accept=${this.accept} @change=${this.#chosen}>` : nothing}
       <div class="box">
-        <textarea rows="1" aria-label=${label} placeholder=${this.placeholder || label} enterkeyhint="send" ?disabled=${this.disabled}
+        <textarea rows="1" aria-label=${label} placeholder=${this.placeholder || label} enterkeyhint="send" ?readonly=${this.disabled}
           aria-invalid=${this.#over > 0} aria-describedby=${this.#over > 0 ? 'composer-count' : nothing} @keydown=${this.#key} @input=${this.#typed}></textarea>
         ${this.#over > 0 ? html`<p class="count" id="composer-count" role="status">${t('composer.over', { n: this.#over, limit: this.limit })}</p>` : nothing}
       </div>

@@ -64,16 +64,18 @@ async function proven(talk, standing, wantsOrders) {
   else void talk.orders.load();
 }
 
-/** @param {Talk} talk */
+/** The queue goes only when the server has let her go: one that could not be asked takes nothing away. @param {Talk} talk */
 async function leave(talk) {
   if (talk.me?.proof === 'guest' && !confirm(t('leave.sure'))) return;
-  talk.session?.stop();
+  await talk.settle();
+  const n = talk.session?.outbox.entries().length ?? 0;
+  if (n && !confirm(t('leave.unsent', { n }))) return talk.unsettle();
   try {
-    await talk.session?.outbox.clear();
     await post('/shopper/signout', {});
-    location.reload();
   } catch (error) {
-    talk.session?.start();
-    talk.complain(error instanceof Refused ? error.message : t('error.fault'));
+    talk.unsettle();
+    return talk.complain(error instanceof Refused ? error.message : t('error.fault'));
   }
+  await talk.session?.outbox.clear();
+  return location.reload();
 }

@@ -3,6 +3,8 @@ import { carry, csrf } from '../core/calls.js';
 import { clock } from '../core/format.js';
 import { t } from '../core/i18n.js';
 import { open as openKept } from '../core/kept.js';
+import { holdUnsent } from '../core/leaving.js';
+import { keepPresent } from '../core/presence.js';
 import { keepCurrent } from '../core/reload.js';
 import { Session } from '../core/session.js';
 import { isSaid } from '../core/thread.js';
@@ -34,8 +36,8 @@ export class Talk {
   #conversation = '';
   /** @type {Kept | null} */
   #kept = null;
-  /** Sends by itself once the files are there. */
-  #isHeld = false;
+  /** How many files a message that she has sent waits for; it goes by itself once they are there, and only as she sent it. @type {number | null} */
+  #held = null;
   #announced = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #stillness;
@@ -68,6 +70,8 @@ export class Talk {
     this.#kept = await keptOf(standing);
     this.session = new Session({ as: 'shopper', me, csrf, time, outbox: this.#kept.outbox });
     keepCurrent(this.session);
+    holdUnsent(this.session);
+    keepPresent('/shopper/here');
     this.login.limits = limits;
     this.composer.conversation = conversation.id;
     this.composer.drafts = this.#kept.drafts;
@@ -75,6 +79,7 @@ export class Talk {
     this.log.dress = { name: named, cards: { order_linked: (row) => linked(row, this.orders.known), identified, assigned: happened, opened: () => t('chat.empty') } };
     this.#know(me);
     this.#follow(this.session);
+    this.#sweep();
     this.log.thread = this.session.watch(conversation.id);
     this.session.start();
     this.#hasBegun();
@@ -130,6 +135,7 @@ export class Talk {
 
   #listen() {
     this.composer.addEventListener('compose', (event) => this.#compose(/** @type {CustomEvent<Composed>} */ (event)));
+    this.composer.addEventListener('input', () => (this.#held = null));
     this.composer.addEventListener('typing', () => this.session?.typing(this.#conversation));
     this.composer.addEventListener('files', (event) => this.tray.add(/** @type {CustomEvent<{files: File[]}>} */ (event).detail.files));
     this.tray.addEventListener('change', () => this.#filesMoved());
@@ -160,26 +166,46 @@ export class Talk {
     on('welcome', ({ limits }) => this.#limited(limits));
     on('ack', ({ masked }) => masked && this.complain(t('log.masked')));
     on('gone', () => this.#gone());
+    on('err', () => this.#sweep());
     on('left', () => location.reload()); // another tab signed out, or in
   }
 
   #changed() {
     this.log.refresh();
+    this.line.update();
     this.#introduce();
   }
 
   /** @param {Session} session */
   #connected(session) {
     this.log.online = !session.outage.isLost();
+    if (session.connection.phase === 'stopped' && this.me?.proof === 'guest') this.#end();
     this.log.loaded();
     this.log.refresh();
     this.line.show(session);
   }
 
-  /** What is no longer hers to read is no longer hers to write to. */
+  /** A guest whose sign-in has ended is nobody any more: nothing that she writes could arrive. */
+  #end() {
+    this.log.isOver = true;
+    this.composer.shut(t('chat.closed'));
+  }
+
+  /** What is no longer hers to read is neither shown nor kept, and no longer hers to write to. */
   #gone() {
     this.#kept?.drafts.forget(this.#conversation);
+    void this.#kept?.outbox.forget(this.#conversation);
+    this.tray.clear();
+    this.composer.shut(t('chat.closed'));
+    this.composer.text = '';
+    this.log.thread = null;
     this.line.gone();
+  }
+
+  /** What was refused in an older conversation of hers has no row here; it goes as that conversation did. */
+  #sweep() {
+    const outbox = this.#kept?.outbox;
+    for (const { m, c, reason } of outbox?.entries() ?? []) if (reason && c !== this.#conversation) void outbox?.remove(m);
   }
 
   /** @param {Record<string, number>} limits */
@@ -199,13 +225,13 @@ export class Talk {
     if (this.tray.isReady) return until(this.#send(text));
     event.preventDefault();
     if (this.tray.hasFailed) return this.complain(t('files.failed'));
-    this.#isHeld = true;
+    this.#held = this.tray.uploads.length;
     return this.say(t('files.wait'));
   }
 
   /** Pictures first, the words with the last of them: none goes without the other. Resolves when all are in the outbox. @param {string} text @returns {Promise<unknown>} */
   #send(text) {
-    this.#isHeld = false;
+    this.#held = null;
     const { session } = this;
     if (!session) return this.#begun.then(() => this.#send(text)); // the outbox is still being opened
     const uploads = this.tray.take();
@@ -222,14 +248,10 @@ export class Talk {
   #filesMoved() {
     this.composer.mayBeEmpty = this.tray.uploads.length > 0;
     if (!this.tray.hasFailed) this.complain('');
-    if (!this.#isHeld) return;
-    if (this.tray.hasFailed) {
-      this.#isHeld = false;
-      this.complain(t('files.failed'));
-    } else if (this.tray.isReady && (this.tray.uploads.length || this.composer.text.trim())) {
-      const text = this.composer.text.trim();
-      this.composer.empty(this.#send(text));
-    }
+    if (this.#held === null) return;
+    if (this.tray.hasFailed) this.complain(t('files.failed'));
+    if (this.tray.hasFailed || this.tray.uploads.length !== this.#held) this.#held = null;
+    else if (this.tray.isReady) this.composer.empty(this.#send(this.composer.text.trim()));
   }
 
   /** @param {number} upto */
@@ -292,6 +314,7 @@ export class Talk {
   /** @param {Me} me */
   #know(me) {
     this.me = me;
+    this.line.isGuest = me.proof === 'guest';
     this.page.dataset.proof = me.proof;
     const proven = me.email ? t('me.proven', { email: me.email, time: clock(me.proven_ms ?? 0) }) : t('me.guest');
     const line = this.page.querySelector('#me');

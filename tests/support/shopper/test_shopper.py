@@ -3,14 +3,15 @@
 from collections.abc import Callable
 
 import pytest
-from sqlalchemy import func, select
-from sqlmodel import SQLModel
+from sqlalchemy import func, select, update
+from sqlmodel import SQLModel, col
 
 from chat import audiences, conversations, log
 from chat.audiences import Audience
 from chat.log import Span
 from core import clock
 from core.database import Transaction
+from core.identity.models import SignIn
 from core.services import Core
 from tests.support.shopper.conftest import Browser, bought
 
@@ -62,6 +63,29 @@ async def test_the_page_shows_the_notice_in_force_with_a_link_to_the_policy(core
     assert all(text in answer.text for _, text in notice.slots)
     assert core.policy.version in answer.text
     assert 'href="/policy?lang=en"' in answer.text
+
+
+async def test_a_shopper_who_sits_before_the_chat_stays_signed_in(core: Core, visit: Visit) -> None:
+    browser = visit()
+    await browser.prove(core, "hana@example.com", await browser.start(core))
+    await core.database.write(unused_for, 119 * clock.MINUTE)
+
+    told = await browser.post("/shopper/here")
+    await core.database.write(unused_for, 119 * clock.MINUTE)
+    answer = await browser.get("/shopper/orders")
+
+    assert (told.status_code, answer.status_code) == (200, 200)
+
+
+async def test_nobody_is_told_as_present(visit: Visit) -> None:
+    answer = await visit().post("/shopper/here")
+
+    assert answer.status_code == 401
+
+
+def unused_for(tx: Transaction, milliseconds: int) -> None:
+    """Let time pass for every sign-in."""
+    tx.execute(update(SignIn).values(seen_ms=col(SignIn.seen_ms) - milliseconds))
 
 
 @pytest.mark.clause("7(2)")
