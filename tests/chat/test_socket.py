@@ -424,6 +424,23 @@ async def test_whoever_writes_too_fast_is_asked_to_wait_and_loses_nothing(core: 
     assert 0 < err.retry_ms <= 1_000
 
 
+async def test_whoever_opens_more_sockets_writes_no_faster(core: Core, media: Media) -> None:
+    slow = core.settings.model_copy(update={"message_rate": 0.001, "message_burst": 2})
+    async with serving(_with(core, slow), media, free_port()) as house:
+        amy, eve = await house.guest(), await house.guest()
+        chat, other = await house.conversation(amy), await house.conversation(eve)
+        async with house.connect(amy) as one, house.connect(amy) as two, house.connect(eve) as theirs:
+            for socket in (one, two):
+                await socket.send(chat)
+                await socket.until(Ack)
+            await two.send(chat)
+            err = await two.until(Err)
+            await theirs.send(other)
+            ack = await theirs.until(Ack)
+
+    assert (err.code, err.retry, ack.s) == ("rate", "same", 2)
+
+
 def _with(core: Core, settings: Any) -> Core:
     return Core(settings, core.database, core.vault, core.policy, core.hub, core.limits)
 
