@@ -50,7 +50,7 @@ class Connection:
         self._runner: asyncio.Task[None] | None = None
         self._marks: dict[str, Reached] = {}
         self._pace = pace_for(chat.core.settings, caller)
-        self._sending = Sending(chat, caller, lang, self.purpose_of)
+        self._sending = Sending(chat, caller, lang, lambda frame: self.purpose_of(frame.c))
 
     # ------------------------------------------------------------ what the service asks of a connection
 

@@ -79,7 +79,7 @@ class Errand:
         self._caller = caller
         self._lang = i18n.negotiate(request)
         self._pace = pace
-        self._sending = Sending(chat, caller, self._lang, lambda _: reader.purpose_named(caller, None))
+        self._sending = Sending(chat, caller, self._lang, lambda frame: reader.purpose_named(caller, frame.purpose))
 
     async def run(self, frames: Sequence[ClientFrame]) -> list[ServerFrame]:
         """The answers to the frames, in their order. Messages are queued together, so each finds the one before it."""

@@ -86,6 +86,7 @@ class Send(Struct, tag_field="t", tag="send"):
     b: Raw
     after: str | None = None
     seen: Number | None = None
+    purpose: str | None = None
 
 
 class Sub(Struct, tag_field="t", tag="sub"):

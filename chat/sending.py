@@ -35,7 +35,7 @@ IN_FLIGHT = 256
 ABUSE = 200
 STAFF_RATE, STAFF_BURST = 5.0, 50
 
-PurposeOf = Callable[[str], Purpose | None]
+PurposeOf = Callable[[protocol.Send], Purpose | None]
 Reply = Callable[[protocol.Ack | protocol.Err], None]
 
 _OF_SHOPPERS = frozenset({"message", "media", "rating", "revised", "retracted"})
@@ -108,7 +108,7 @@ class Sending:
             after=frame.after,
             seen=frame.seen if self._caller.is_staff else None,
             prepare=self._preparing(frame, body),
-            purpose=self._purpose_of(frame.c) if frame.k == "redacted" else None,
+            purpose=self._purpose_of(frame) if frame.k == "redacted" else None,
         ), masked
 
     def _preparing(self, frame: protocol.Send, body: dict[str, Any]) -> Prepare | None:  # Any: JSON values
