@@ -111,6 +111,10 @@ class Batches:
             return await self._attempt(number, drafts)
         except (OutcomeUnknown, OperationalError):
             raise Unavailable("unknown", retry_ms=2_000) from None
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise Unavailable("unknown", retry_ms=2_000) from None
 
     async def _attempt(self, number: int, drafts: Sequence[Draft]) -> Sequence[Ack | Refusal]:
         core = self._core
