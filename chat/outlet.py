@@ -130,11 +130,12 @@ class Outlet:
         clock = asyncio.get_running_loop().time
         start = size = 0
         for place, frame in enumerate(frames):
-            if size and size + len(frame) > MESSAGE_BYTES:
+            length = protocol.size(frame) + 1  # and a comma
+            if size and size + length > MESSAGE_BYTES:
                 self.sending_since = clock()
                 await self._send({"type": "websocket.send", "text": protocol.join(frames[start:place])})
                 start, size = place, 0
-            size += len(frame)
+            size += length
         if size:
             self.sending_since = clock()
             await self._send({"type": "websocket.send", "text": protocol.join(frames[start:])})

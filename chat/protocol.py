@@ -309,6 +309,11 @@ def write(frame: ServerFrame) -> str:
     return _encoder.encode(frame).decode()
 
 
+def size(frame: str) -> int:
+    """How many bytes a frame takes on the wire; what is plain ASCII need not be encoded to be measured."""
+    return len(frame) if frame.isascii() else len(frame.encode())
+
+
 def join(frames: list[str]) -> str:
     """Several frames as one WebSocket message."""
     return frames[0] if len(frames) == 1 else "[" + ",".join(frames) + "]"
