@@ -113,6 +113,10 @@ class Batches:
             await self._attempt(number, batch)
         except (OutcomeUnknown, OperationalError):
             raise Unavailable("unknown", retry_ms=2_000) from None
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+            raise Unavailable("unknown", retry_ms=2_000) from None
 
     async def _attempt(self, number: int, batch: Sequence[_Waiting]) -> None:
         await self._core.database.write_in(number, self._append, batch, now=clock.now())

@@ -12,6 +12,7 @@ Boundary. Runs on the event loop; opens transactions only through errands.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any
 
 from chat import audiences, protocol, rooms
@@ -19,6 +20,7 @@ from chat.marks import Reached
 from chat.opening import open_noted
 from chat.outlet import Outlet, Send
 from chat.protocol import Close, Cursor
+from chat.reaching import Reaching
 from chat.reader import Reader
 from chat.sending import Sending, pace_for, refused
 from core import clock, hub, ledger
@@ -47,9 +49,9 @@ class Connection:
         self.reader = Reader(chat, self, self.out, open_noted)
         self._errands: deque[tuple[str | None, Coroutine[Any, Any, None]]] = deque()
         self._runner: asyncio.Task[None] | None = None
-        self._marks: dict[str, Reached] = {}
+        self._reaching = Reaching(self.reader.mark, self._run)
         self._pace = pace_for(chat.core.settings, caller)
-        self._sending = Sending(chat, caller, lang, self._pace, self.purpose_of)
+        self._sending = Sending(chat, caller, lang, lambda frame: self.purpose_of(frame.c))
 
     # ------------------------------------------------------------ what the service asks of a connection
 
@@ -99,6 +101,7 @@ class Connection:
             await asyncio.gather(self._runner, return_exceptions=True)
         for _, errand in self._errands:
             errand.close()
+        self._reaching.finish(lambda _, errand: self.chat.spawn(_unless_refused(errand)))
         self.reader.leave_all()
         await self.out.finish()
 
@@ -164,16 +167,8 @@ class Connection:
             self.chat.core.hub.publish(hub.TYPING, hub.hint(conversation_id, self.caller.ref))
 
     def _reach(self, conversation_id: str, reached: Reached) -> None:
-        """Note how far the client has come; one write at a time, whatever came meanwhile goes into the next."""
-        if not self.reader.holds(conversation_id) or max(reached.read, reached.received) <= 0:
-            return
-        waiting = self._marks.get(conversation_id)
-        self._marks[conversation_id] = waiting.further(reached) if waiting else reached
-        if waiting is None:
-            self._run(conversation_id, self._mark(conversation_id))
-
-    async def _mark(self, conversation_id: str) -> None:
-        await self.reader.mark(conversation_id, self._marks.pop(conversation_id))
+        if self.reader.holds(conversation_id) and max(reached.read, reached.received) > 0:
+            self._reaching.note(conversation_id, reached)
 
     async def _fetch(self) -> list[str]:
         return [text for page in (await self.reader.fetch()).values() for text in page]
@@ -206,6 +201,12 @@ class Connection:
             self._refuse(refusal, c=conversation_id)
         except FAULTS:
             self._refuse(Unavailable(retry_ms=2_000), c=conversation_id)
+
+
+async def _unless_refused(errand: Coroutine[Any, Any, None]) -> None:
+    """Nobody is there any more to be told why not."""
+    with suppress(Refusal, *FAULTS):
+        await errand
 
 
 def _note_inbox(tx: Transaction, caller: Caller, *, now: int) -> None:

@@ -140,6 +140,7 @@ class Batch:
             event.seq
             for event in self.events
             if event.conversation_id == draft.conversation and event.seq > seen and event.sender != mine
+            if event.pub_seq is not None
         )
         first = found if found is not None else next(fresh, None)
         if first is not None:

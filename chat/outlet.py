@@ -166,10 +166,11 @@ class Outlet:
     async def _write(self, frames: list[str]) -> None:
         start = size = 0
         for place, frame in enumerate(frames):
-            if size and size + len(frame) > MESSAGE_BYTES:
+            length = protocol.size(frame) + 1  # and a comma
+            if size and size + length > MESSAGE_BYTES:
                 await self._send_together(frames[start:place])
                 start, size = place, 0
-            size += len(frame)
+            size += length
         if size:
             await self._send_together(frames[start:])
 

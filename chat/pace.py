@@ -1,4 +1,7 @@
-"""Token buckets: how fast one client may go. Pure: the caller brings the time in seconds of a steady clock."""
+"""Token buckets: how fast one client may go, and one sign-in with all its clients.
+
+Pure: the caller brings the time in seconds of a steady clock.
+"""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -41,8 +44,11 @@ class Pace:
 
 
 class Paces:
-    """The paces of clients that come anew with every request. One that was not used for ten minutes has long filled
-    up again, so forgetting it changes nothing; of too many, the longest unused go first."""
+    """The paces of sign-ins, for all their sockets and requests together.
+
+    One that was not used for ten minutes has long filled up again, so forgetting it changes nothing; of too many, the
+    longest unused go first.
+    """
 
     def __init__(self) -> None:
         self._paces: OrderedDict[str, tuple[Pace, float]] = OrderedDict()

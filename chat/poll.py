@@ -24,7 +24,7 @@ from chat.pace import Pace
 from chat.presence import MOST_AT_ONCE
 from chat.protocol import BadFrame, ClientFrame, ServerFrame
 from chat.rooms import Chat
-from chat.sending import Sending, pace_for, refused
+from chat.sending import Sending, pace_of, refused
 from chat.visit import Visit
 from chat.web import chat_of
 from core import clock, hub
@@ -44,7 +44,7 @@ async def poll(request: Request) -> Response:
     """What each conversation has after its cursor; waits a while when there is nothing."""
     asked = _read_poll(await _text(request))
     chat, caller = chat_of(request), await _caller(request, asked.as_)
-    _spend(_pace(chat, caller), max(1, len(asked.subs)))
+    _spend(pace_of(chat, caller), max(1, len(asked.subs)))
     if chat.presence.count(caller.ref) >= MOST_AT_ONCE:
         raise TooMany(CROWDED_MS, "too_many_open")
     wait_s = min(max(0, asked.wait_ms), LONGEST_WAIT_MS) / 1_000
@@ -66,7 +66,7 @@ async def send(request: Request) -> Response:
     frames = _read_frames(await _text(request))
     chat = chat_of(request)
     caller = await _caller(request, "staff" if request.query_params.get("as") == "staff" else "shopper")
-    pace = _pace(chat, caller)
+    pace = pace_of(chat, caller)
     _spend(pace, max(1, len(frames)))
     return _answer([protocol.write(frame) for frame in await Errand(chat, caller, request, pace).run(frames)])
 
@@ -79,7 +79,7 @@ class Errand:
         self._caller = caller
         self._lang = i18n.negotiate(request)
         self._pace = pace
-        self._sending = Sending(chat, caller, self._lang, pace, lambda _: reader.purpose_named(caller, None))
+        self._sending = Sending(chat, caller, self._lang, lambda frame: reader.purpose_named(caller, frame.purpose))
 
     async def run(self, frames: Sequence[ClientFrame]) -> list[ServerFrame]:
         """The answers to the frames, in their order. Messages are queued together, so each finds the one before it."""
@@ -133,11 +133,6 @@ class Errand:
         if not self._pace.typing.take(asyncio.get_running_loop().time()):
             await self._chat.core.database.read(conversations.find, self._caller, conversation_id, now=clock.now())
             self._chat.core.hub.publish(hub.TYPING, hub.hint(conversation_id, self._caller.ref))
-
-
-def _pace(chat: Chat, caller: Caller) -> Pace:
-    now_s = asyncio.get_running_loop().time()
-    return chat.paces.of(caller.sign_in or caller.ref, now_s, lambda: pace_for(chat.core.settings, caller))
 
 
 def _spend(pace: Pace, wanted: int) -> None:

@@ -86,6 +86,7 @@ class Send(Struct, tag_field="t", tag="send"):
     b: Raw
     after: str | None = None
     seen: Number | None = None
+    purpose: str | None = None
 
 
 class Sub(Struct, tag_field="t", tag="sub"):
@@ -310,6 +311,11 @@ _server_known = frozenset(str(kind.__struct_config__.tag) for kind in get_args(S
 def write(frame: ServerFrame) -> str:
     """One frame as text; done once per event and audience, not per connection."""
     return _encoder.encode(frame).decode()
+
+
+def size(frame: str) -> int:
+    """How many bytes a frame takes on the wire; what is plain ASCII need not be encoded to be measured."""
+    return len(frame) if frame.isascii() else len(frame.encode())
 
 
 def join(frames: list[str]) -> str:

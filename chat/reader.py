@@ -238,7 +238,7 @@ class Reader:
                 self.wake(conversation_id)
                 continue
             pages[conversation_id] = await self._next(conversation_id, subscription)
-            size += sum(map(len, pages[conversation_id]))
+            size += sum(map(protocol.size, pages[conversation_id]))
         return {each: page for each, page in pages.items() if self._subscriptions.get(each) is dirty[each]}
 
     async def _next(self, conversation_id: str, subscription: Subscription | None) -> list[str]:
@@ -259,7 +259,7 @@ class Reader:
                 return []
             subscription.cursor = number
             frames.append(text)
-            size += len(text)
+            size += protocol.size(text)
             if size >= MESSAGE_BYTES:
                 break
         self._go_on(conversation_id, subscription, is_empty=not page)

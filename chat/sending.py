@@ -35,7 +35,7 @@ IN_FLIGHT = 256
 ABUSE = 200
 STAFF_RATE, STAFF_BURST = 5.0, 50
 
-PurposeOf = Callable[[str], Purpose | None]
+PurposeOf = Callable[[protocol.Send], Purpose | None]
 Reply = Callable[[protocol.Ack | protocol.Err], None]
 
 _OF_SHOPPERS = frozenset({"message", "media", "rating", "revised", "retracted"})
@@ -48,6 +48,12 @@ def pace_for(settings: Settings, caller: Caller) -> Pace:
     return Pace(max(rate, STAFF_RATE), max(burst, STAFF_BURST)) if caller.is_staff else Pace(rate, burst)
 
 
+def pace_of(chat: "rooms.Chat", caller: Caller) -> Pace:
+    """How fast a sign-in has been going, over however many sockets and requests."""
+    now_s = asyncio.get_running_loop().time()
+    return chat.paces.of(caller.sign_in or caller.ref, now_s, lambda: pace_for(chat.core.settings, caller))
+
+
 def refused(refusal: Refusal, lang: str, *, c: str | None = None, m: str | None = None) -> protocol.Err:
     """A refusal as a frame, in the client's language."""
     return protocol.refusal(refusal, i18n.gettext(lang, refusal.sentence), c=c, m=m)
@@ -56,12 +62,11 @@ def refused(refusal: Refusal, lang: str, *, c: str | None = None, m: str | None 
 class Sending:
     """The messages of one client on their way into the log."""
 
-    def __init__(self, chat: "rooms.Chat", caller: Caller, lang: str, pace: Pace, purpose_of: PurposeOf) -> None:
+    def __init__(self, chat: "rooms.Chat", caller: Caller, lang: str, purpose_of: PurposeOf) -> None:
         self._chat = chat
         self._caller = caller
         self.audience = audiences.of_caller(caller)
         self._lang = lang
-        self._pace = pace
         self._purpose_of = purpose_of
         self._in_flight = 0
         self._too_fast = 0
@@ -85,7 +90,7 @@ class Sending:
         """The draft of a `send`, and how many card numbers were taken out of it. Raises: Refusal."""
         if self._chat.is_draining or self._in_flight >= IN_FLIGHT:
             raise Unavailable("busy", retry_ms=1_000)
-        if wait := self._pace.messages.take(asyncio.get_running_loop().time()):
+        if wait := pace_of(self._chat, self._caller).messages.take(asyncio.get_running_loop().time()):
             self._too_fast += 1
             raise TooMany(wait, "rate")
         _check_ids(frame)
@@ -102,7 +107,7 @@ class Sending:
             after=frame.after,
             seen=frame.seen if self._caller.is_staff else None,
             prepare=self._preparing(frame, body),
-            purpose=self._purpose_of(frame.c) if frame.k == "redacted" else None,
+            purpose=self._purpose_of(frame) if frame.k == "redacted" else None,
         ), masked
 
     def _preparing(self, frame: protocol.Send, body: dict[str, Any]) -> Prepare | None:  # Any: JSON values

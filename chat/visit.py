@@ -181,7 +181,7 @@ class Visit:
                     self._news.add(conversation_id)
 
     def _size(self) -> int:
-        return sum(len(text) for page in self._pages.values() for text in page)
+        return sum(protocol.size(text) for page in self._pages.values() for text in page)
 
     async def _told(self, subs: Mapping[str, Cursor]) -> list[str]:
         if self._ended_by is not None and self._ended_by is not Close.RESTARTING:
@@ -212,7 +212,7 @@ class Visit:
         frames: list[str] = []
         size = 0
         for text in (text for page in self._pages.values() for text in page):
-            size += len(text)
+            size += protocol.size(text)
             if frames and size > MESSAGE_BYTES:
                 break
             frames.append(text)

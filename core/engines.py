@@ -33,6 +33,16 @@ DATA = Profile("data", "wal", ("FULL", 2), secure_delete=True)
 KEYSTORE = Profile("keystore", "delete", ("EXTRA", 3), secure_delete=True)
 
 
+PATIENCE = "-c lock_timeout=2000 -c statement_timeout=5000"
+READING = "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
+WRITING = (
+    "-c synchronous_commit=on -c default_transaction_isolation=read\\ committed"
+    " -c idle_in_transaction_session_timeout=10000"
+)
+LASTING = {"synchronous_commit": "on", "transaction_isolation": "read committed"}
+"""What writing on PostgreSQL rests on: a commit is on the disk, and what is looked up after a lock is of after it."""
+
+
 def open_engine(url: str, profile: Profile, *, writes: bool) -> Engine:
     """An engine whose connections are set up for `profile`; reading ones cannot write."""
     if url.startswith("postgresql"):
@@ -105,18 +115,31 @@ def sqlite_path(url: str) -> Path:
 
 def _open_postgres(url: str, *, writes: bool) -> Engine:
     url = url.replace("postgresql://", "postgresql+psycopg://", 1)
-    options = "-c synchronous_commit=on -c lock_timeout=2000 -c statement_timeout=5000 " + (
-        "-c idle_in_transaction_session_timeout=10000"
-        if writes
-        else "-c default_transaction_read_only=on -c default_transaction_isolation=repeatable\\ read"
-    )
-    return create_engine(
+    engine = create_engine(
         url,
         hide_parameters=True,
         pool_pre_ping=True,
         pool_size=16,
-        connect_args={"options": options, "connect_timeout": 5, "tcp_user_timeout": 10_000},
+        connect_args={
+            "options": f"{PATIENCE} {WRITING if writes else READING}",
+            "connect_timeout": 5,
+            "tcp_user_timeout": 10_000,
+        },
     )
+    if writes:
+        event.listen(engine, "connect", lambda connection, _: _assert_lasting(connection))
+    return engine
+
+
+def _assert_lasting(connection: Any) -> None:  # Any: the driver's own connection
+    """What the session says must be what we asked for: something between us may have dropped it (a pooler does)."""
+    with connection.cursor() as cursor:
+        for name, wanted in LASTING.items():
+            found = cursor.execute(f"SHOW {name}").fetchone()[0]
+            if found != wanted:
+                connection.close()
+                raise Unavailable("parameter", f"The database refused {name}={wanted}; it says {found}.")
+    connection.rollback()
 
 
 class SideLock:

@@ -67,9 +67,12 @@ def refuse_beside_data(file: Path, settings: Settings) -> None:
 
 
 def is_keys(path: Path) -> bool:
-    """Whether a file is a copy of a keystore that we have made."""
-    with path.open("rb") as file:
-        header = file.read(100)
+    """Whether a file is a copy of a keystore that we have made; one that we cannot read we have not made."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(100)
+    except OSError:
+        return False
     return header[:15] == b"SQLite format 3" and header[_MARKED] == KEYS_MARK.to_bytes(4, "big")
 
 

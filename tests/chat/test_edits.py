@@ -687,6 +687,24 @@ async def test_a_supervisor_redacts_over_the_socket_for_the_purpose_she_opened_i
     assert (event.k, event.b) == ("redacted", redaction)
 
 
+async def test_a_supervisor_without_a_socket_redacts_for_the_purpose_she_names(house: House) -> None:
+    amy, sue = await house.guest(), await house.member("sue", Role.SUPERVISOR)
+    chat = await house.conversation(amy)
+    redaction = {"t": "send", "c": chat.id, "k": "redacted", "b": {"of": 2, "reason": "abusive"}}
+    await house.post(amy, {"t": "send", "c": chat.id, "m": str(uuid.uuid4()), "k": "message", "b": {"text": "canary"}})
+
+    (refused,) = await house.post(sue, redaction | {"m": str(uuid.uuid4()), "purpose": "P9_CURIOSITY"})
+    (ack,) = await house.post(sue, redaction | {"m": str(uuid.uuid4()), "purpose": QUALITY})
+
+    assert isinstance(refused, Err)
+    assert (refused.code, type(ack)) == ("purpose_refused", protocol.Ack)
+    assert await house.core.database.read(_purposes, "message.redact") == [QUALITY]
+
+
+def _purposes(tx: Transaction, action: str) -> list[str]:
+    return [row.purpose for row in tx.execute(ENTRY.select().where(ENTRY.c.action == action))]
+
+
 @pytest.mark.parametrize("role", [Role.AGENT, Role.SUPERVISOR])
 async def test_a_client_is_told_for_how_long_its_reader_may_change_what_she_wrote(house: House, role: Role) -> None:
     member = await house.member("ben", role)

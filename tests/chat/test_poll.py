@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from chat import conversations, protocol
 from chat.models import Conversation
+from chat.outlet import MESSAGE_BYTES
 from chat.presence import MOST_AT_ONCE
 from chat.protocol import Ack, Bye, Err, Ev, Gone, Page, Reset, State, SubOk, Tops, TypingNow, Welcome
 from core import clock
@@ -218,6 +219,26 @@ async def test_a_long_log_comes_in_pages_that_meet(house: House) -> None:
 
 
 @pytest.mark.clause("3(1)")
+async def test_a_message_of_frames_is_measured_in_bytes_on_both_ways(house: House) -> None:
+    amy = await house.guest()
+    chat = await house.conversation(amy)
+    await house.post(amy, *(message(chat, "訊" * 4_000) for _ in range(4)))
+    await house.post(amy, *(message(chat, "訊" * 4_000) for _ in range(4)))
+    sizes = []
+
+    async with house.connect(amy) as hers:
+        await hers.say(t="sub", c=chat.id)
+        last = 0
+        while last < 9:
+            words = str(await hers.raw.recv())
+            sizes.append(len(words.encode()))
+            last = max([last, *numbers(protocol.read_server(words))])
+    polled = [protocol.size(protocol.write(event)) for event in of(Ev, await house.poll(amy, {chat.id: {}}))]
+
+    assert sum(sizes) > MESSAGE_BYTES >= max(sizes)
+    assert sum(polled) <= MESSAGE_BYTES
+
+
 async def test_shoppers_and_staff_poll_in_their_own_numbering(house: House) -> None:
     amy, ben = await house.guest(), await house.member("ben")
     chat = await house.conversation(amy)

@@ -10,19 +10,21 @@ import pytest_asyncio
 import websockets
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy.exc import InterfaceError
 from websockets.typing import Origin, Subprotocol
 
-from chat import log, protocol, pulse
+from chat import batches, log, protocol, pulse
 from chat.models import Conversation
 from chat.pace import Bucket
 from chat.presence import LINGER_S, Presence
 from chat.protocol import Ev, Gone, Pong
 from chat.ring import RING, Ring
+from chat.rooms import Chat
 from core import clock
 from core.identity.callers import SYSTEM
 from core.services import Core
 from media.uploads import Media
-from tests.chat.conftest import draft
+from tests.chat.conftest import draft, opened, visitor
 from tests.chat.line import House, serving
 from tests.conftest import free_port
 
@@ -124,6 +126,28 @@ async def test_a_reader_who_stalls_is_cut_and_the_others_go_on(house: House, mon
 async def _flood(house: House, chat: Conversation) -> None:
     drafts = [draft(chat, SYSTEM, "x" * 12_000) for _ in range(20)]
     await house.core.database.write(log.append_batch, house.core, drafts, now=clock.now())
+
+
+async def test_a_connection_that_breaks_every_time_is_answered_once_for_the_whole_batch(
+    core: Core, media: Media, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy = visitor()
+    talk = await opened(core, amy)
+    monkeypatch.setattr(batches, "PAUSES_S", (0.0, 0.0, 0.0))
+    attempts = 0
+
+    async def broken(*_: object, **__: object) -> None:
+        nonlocal attempts
+        attempts += 1
+        raise InterfaceError("INSERT", {}, Exception("the connection is closed"), connection_invalidated=True)
+
+    monkeypatch.setattr(core.database, "write_in", broken)
+    chat = Chat(core, media)
+
+    answers = await asyncio.gather(*(chat.append(draft(talk, amy)) for _ in range(3)), return_exceptions=True)
+
+    assert [getattr(answer, "code", answer) for answer in answers] == ["unknown"] * 3
+    assert attempts == 4
 
 
 @given(st.lists(st.booleans(), max_size=3 * RING), st.integers(0, 3 * RING))

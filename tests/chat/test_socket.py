@@ -11,7 +11,7 @@ import pytest_asyncio
 import websockets
 from sqlalchemy import text
 
-from chat import conversations, holdings, log, protocol
+from chat import conversations, holdings, log, protocol, reaching
 from chat.audiences import Audience
 from chat.log import Span
 from chat.protocol import Ack, Close, Err, Ev, Gone, Page, Pong, Reset, State, SubOk, TypingNow
@@ -294,6 +294,44 @@ async def test_reading_and_receiving_are_shown_in_the_viewers_numbering(house: H
     assert to_shopper.data == {"ref": "agent", "kind": "agent", "upto": 2}
 
 
+async def test_what_is_read_in_quick_succession_is_written_once_and_goes_with_no_socket(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reaching, "PAUSE_S", 3_600)
+    amy, ben = await house.guest(), await house.member("ben")
+    chat = await house.conversation(amy)
+    async with house.connect(ben, subs={chat.id: {}}) as his:
+        async with house.connect(amy, subs={chat.id: {}}) as hers:
+            for _ in range(4):
+                await hers.send(chat)
+            await hers.events(5)
+            for upto in range(1, 6):
+                await hers.say(t="read", c=chat.id, upto=upto)
+                await hers.say(t="ping", n=upto)
+                await hers.until(Pong)
+        await his.until(State, lambda state: state.what == "read" and state.data["upto"] == 5)
+
+    assert [(state.v, state.data["upto"]) for state in his.got(State) if state.what == "read"] == [(1, 1), (2, 5)]
+
+
+async def test_what_is_read_later_is_written_after_the_pause(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaching, "PAUSE_S", 0.01)
+    amy = await house.guest()
+    chat = await house.conversation(amy)
+    async with house.connect(amy, subs={chat.id: {}}) as hers:
+        await hers.send(chat)
+        await hers.events(2)
+        for upto in (1, 2):
+            await hers.say(t="read", c=chat.id, upto=upto)
+        shown = await hers.until(State, lambda state: state.what == "read" and state.data["upto"] == 2)
+        await hers.send(chat)
+        await hers.events(3)
+        await hers.say(t="read", c=chat.id, upto=3)
+        again = await hers.until(State, lambda state: state.what == "read" and state.data["upto"] == 3)
+
+    assert (shown.v, again.v) == (2, 3)
+
+
 async def test_two_agents_are_one_to_the_shopper_and_as_far_as_the_furthest(house: House) -> None:
     amy, ben, cat = await house.guest(), await house.member("ben"), await house.member("cat")
     chat = await house.conversation(amy)
@@ -438,6 +476,23 @@ async def test_whoever_writes_too_fast_is_asked_to_wait_and_loses_nothing(core: 
     assert (err.code, err.retry) == ("rate", "same")
     assert isinstance(err.retry_ms, int)
     assert 0 < err.retry_ms <= 1_000
+
+
+async def test_whoever_opens_more_sockets_writes_no_faster(core: Core, media: Media) -> None:
+    slow = core.settings.model_copy(update={"message_rate": 0.001, "message_burst": 2})
+    async with serving(_with(core, slow), media, free_port()) as house:
+        amy, eve = await house.guest(), await house.guest()
+        chat, other = await house.conversation(amy), await house.conversation(eve)
+        async with house.connect(amy) as one, house.connect(amy) as two, house.connect(eve) as theirs:
+            for socket in (one, two):
+                await socket.send(chat)
+                await socket.until(Ack)
+            await two.send(chat)
+            err = await two.until(Err)
+            await theirs.send(other)
+            ack = await theirs.until(Ack)
+
+    assert (err.code, err.retry, ack.s) == ("rate", "same", 2)
 
 
 def _with(core: Core, settings: Any) -> Core:

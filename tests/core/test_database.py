@@ -8,9 +8,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, insert, select, text
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from core.database import KEYSTORE, Database, Transaction, copy_rows, insert_ignore
+from core import engines
+from core.database import DATA, KEYSTORE, Database, Transaction, copy_rows, insert_ignore
+from core.engines import open_engine
 from core.refusals import Invalid, Unavailable
 
 metadata = MetaData()
@@ -178,6 +181,35 @@ def test_the_data_file_syncs_before_a_commit_returns(sqlite_url: str) -> None:
 
     database.close()
     assert found == {"journal_mode": "wal", "synchronous": 2, "secure_delete": 1, "foreign_keys": 1}
+
+
+def test_a_writer_of_postgres_keeps_its_ways_whatever_the_database_prefers(postgres_url: str) -> None:
+    name = make_url(postgres_url).database
+    for preference in ("default_transaction_isolation = 'serializable'", "synchronous_commit = 'off'"):
+        on_postgres(postgres_url, f'ALTER DATABASE "{name}" SET {preference}')
+
+    kept = on_postgres(postgres_url, *(f"SHOW {parameter}" for parameter in engines.LASTING))
+
+    assert kept == list(engines.LASTING.values())
+
+
+def on_postgres(url: str, *statements: str) -> list[str]:
+    """What a fresh writer's session answers to these statements."""
+    engine = open_engine(url, DATA, writes=True)
+    with engine.begin() as connection:
+        found = [connection.execute(text(statement)) for statement in statements]
+        answers = [str(each.scalar()) for each in found if each.returns_rows]
+    engine.dispose()
+    return answers
+
+
+def test_a_session_that_does_not_take_our_settings_is_refused(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "WRITING", "-c synchronous_commit=off")
+
+    with pytest.raises(Unavailable, match="parameter"):
+        on_postgres(postgres_url, "SELECT 1")
 
 
 @pytest.mark.clause("5(1)3")

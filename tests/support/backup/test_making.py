@@ -1,6 +1,7 @@
 """A back-up is one moment of the data with every file it names, signed, sealed, and made while people write."""
 
 import asyncio
+import os
 import stat
 import uuid
 from pathlib import Path
@@ -187,6 +188,12 @@ async def test_copies_past_their_time_go_and_strangers_stay(settings: Settings, 
     assert days == 14
     assert [path.name for path in gone] == ["too-old"]
     assert sorted(path.name for path in ring.iterdir()) == ["another-shop", "notes.txt", "today", "young"]
+
+
+def test_what_cannot_be_read_is_no_copy_of_ours(tmp_path: Path) -> None:
+    os.mknod(tmp_path / "a socket of somebody", 0o600 | stat.S_IFSOCK)
+
+    assert not places.is_keys(tmp_path / "a socket of somebody")
 
 
 @pytest.mark.clause("5(1)3")
