@@ -47,6 +47,7 @@ class Connection:
         self._errands: deque[tuple[str | None, Coroutine[Any, Any, None]]] = deque()
         self._runner: asyncio.Task[None] | None = None
         self._marks: dict[str, Reached] = {}
+        self._tops_at = asyncio.get_running_loop().time() + protocol.HEARTBEAT_S
         self._pace = pace_for(chat.core.settings, caller)
         self._sending = Sending(chat, caller, lang, self._pace, self.purpose_of)
 
@@ -85,6 +86,14 @@ class Connection:
     def abort(self) -> None:
         """End it at once: the other side has stopped reading."""
         self.out.abort()
+
+    def pulse(self, now_s: float) -> None:
+        """Say now and then how far each log goes, also to a client that asks nothing because it hears other things."""
+        if now_s < self._tops_at or self.out.is_ending:
+            return
+        self._tops_at = now_s + protocol.HEARTBEAT_S
+        if tops := self.reader.tops():
+            self.out.reply(protocol.Tops(tops))
 
     def leave_within(self, in_ms: int) -> None:
         """Say `bye`: come back after this time."""

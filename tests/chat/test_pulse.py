@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from chat import pulse
+from chat import protocol, pulse
+from chat.protocol import Pong, Tops
 from core import hub
 from core.database import OutcomeUnknown
 from core.services import Core
@@ -52,3 +53,21 @@ async def test_what_fails_is_tried_again_at_once_and_holds_up_nothing_else(
     async with asyncio.timeout(5):
         await beacon.succeeded.wait()
         await sign_ins.succeeded.wait()
+
+
+async def test_how_far_each_log_goes_is_said_unasked_also_while_the_database_hangs(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy, ben = await house.guest(), await house.member("ben")
+    chat = await house.conversation(amy)
+    monkeypatch.setattr(house.chat, "beacon", asyncio.Event().wait)
+    monkeypatch.setattr(protocol, "HEARTBEAT_S", 0.1)
+    house.core.hub.publish(hub.GAP, b"")
+
+    async with house.connect(amy, subs={chat.id: {}}) as hers, house.connect(ben) as his:
+        again = [await hers.until(Tops) for _ in range(2)]
+        await his.say(t="ping", n=1)
+        await his.until(Pong)
+
+    assert again == [Tops({chat.id: (chat.epoch, 1)})] * 2
+    assert his.got(Tops) == [Tops({})]
