@@ -45,6 +45,8 @@ class Service(Protocol):
 
     async def check_sign_ins(self) -> None: ...
 
+    async def settle(self) -> None: ...
+
 
 class Pulse:
     """Runs until it is cancelled."""
@@ -73,10 +75,12 @@ class Pulse:
                 self._pass_on(now)
 
     async def _ask(self) -> None:
-        """Now and then, and after a gap, the beacon and the sign-ins."""
+        """What is still open; now and then, and after a gap, the beacon and the sign-ins."""
         while True:
             await self._hints_missed_within(PULSE_S)
             now = asyncio.get_running_loop().time()
+            with _alone("settle"):
+                await self._chat.settle()
             with _alone("beacon"):
                 await self._beacon(now)
             with _alone("sign_ins"):

@@ -14,6 +14,9 @@ class Watcher(Protocol):
     audience: Audience
     caller: Caller
 
+    def purpose_of(self, conversation_id: str) -> Purpose | None:
+        """For what a member of staff opened the conversation."""
+
     def wake(self, conversation_id: str) -> None:
         """There are new events to fetch."""
 
@@ -37,9 +40,6 @@ class Connection(Watcher, Protocol):
     @property
     def sending_since(self) -> float | None:
         """Since when (steady clock, seconds) a write has been waiting for the other side."""
-
-    def purpose_of(self, conversation_id: str) -> Purpose | None:
-        """For what a member of staff opened the conversation."""
 
     def close(self, code: Close) -> None:
         """End it in good order."""
