@@ -11,6 +11,7 @@ Boundary. Everything here runs on one event loop; the database does its work in 
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from typing import Any
 
@@ -46,6 +47,7 @@ NOT_BEGUN = Counter("aftercare_not_begun", "Small tasks of the chat service not 
 
 CHUNK = 500
 MOST_TASKS = 1_024
+MOST_ENDED = 1_000
 
 
 class Chat:
@@ -67,6 +69,7 @@ class Chat:
         self._heard_gap = asyncio.Event()
         self._doubted: dict[str, None] = {}
         self._is_asking = False
+        self._ended: deque[str] = deque(maxlen=MOST_ENDED)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Chat"]:
@@ -152,6 +155,8 @@ class Chat:
         self.connections.add(connection)
         SOCKETS.inc()
         self._attendance.arrive(connection.caller.ref)
+        if connection.caller.sign_in in self._ended:  # after it was looked up, before we knew whom to tell
+            connection.close(Close.NOT_SIGNED_IN)
 
     def part(self, connection: Connection) -> None:
         """A socket has ended."""
@@ -213,6 +218,7 @@ class Chat:
                 self._doubt(room)
 
     def _sign_out(self, sign_ins: set[str]) -> None:
+        self._ended.extend(sign_ins)
         for connection in list(self.connections):
             if connection.caller.sign_in in sign_ins:
                 connection.close(Close.NOT_SIGNED_IN)

@@ -11,14 +11,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from chat import beacon, cards, conversations, protocol, pulse, rooms
 from chat.cards import Card
 from chat.models import Conversation
-from chat.protocol import Gone, Pong, State, SubOk, Tops
+from chat.protocol import Close, Gone, Pong, State, SubOk, Tops
 from core import clock, hub
 from core.database import OutcomeUnknown
 from core.identity.callers import SYSTEM, Caller
+from core.limits import Limits
 from core.services import Core
 from media.uploads import Media
 from tests.chat.conftest import draft
-from tests.chat.line import House, SignedIn, serving
+from tests.chat.line import Client, House, SignedIn, serving
 from tests.chat.reading import broken
 from tests.conftest import free_port
 
@@ -136,6 +137,24 @@ async def test_a_right_ends_within_a_pulse_also_when_there_is_too_much_to_do(
         gone = await his.until(Gone)
 
     assert gone.c == chat.id
+
+
+async def test_a_sign_out_between_the_look_up_and_the_welcome_ends_the_socket(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy = await house.guest()
+
+    async def sign_out_meanwhile(*_: object) -> None:
+        house.core.hub.publish(hub.SIGN_OUT, hub.hint(amy.sign_in))
+
+    monkeypatch.setattr(Limits, "spend", sign_out_meanwhile)
+
+    async with house.socket(amy) as raw:
+        client = Client(raw)
+        await client.say(t="hello", csrf=amy.csrf)
+        code = await client.closed()
+
+    assert code == Close.NOT_SIGNED_IN
 
 
 async def test_cards_that_could_not_be_made_are_dealt_when_they_can(
