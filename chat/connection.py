@@ -11,7 +11,7 @@ Boundary. Runs on the event loop; opens transactions only through errands.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -21,7 +21,7 @@ from chat.opening import open_noted
 from chat.outlet import Outlet, Send
 from chat.protocol import Close, Cursor
 from chat.reaching import Reaching
-from chat.reader import Reader
+from chat.reader import Reader, too_many_open
 from chat.sending import Sending, pace_for, refused
 from core import clock, hub, ledger
 from core.database import FAULTS, Transaction
@@ -49,7 +49,11 @@ class Connection:
         self.reader = Reader(chat, self, self.out, open_noted)
         self._errands: deque[tuple[str | None, Coroutine[Any, Any, None]]] = deque()
         self._runner: asyncio.Task[None] | None = None
+        self._running: str | None = None
+        self._beginning: dict[str, Cursor] = {}
+        self._leaving: dict[str, None] = {}
         self._reaching = Reaching(self.reader.mark, self._run)
+        self._tops_at = asyncio.get_running_loop().time() + protocol.HEARTBEAT_S
         self._pace = pace_for(chat.core.settings, caller)
         self._sending = Sending(chat, caller, lang, lambda frame: self.purpose_of(frame.c))
 
@@ -89,6 +93,14 @@ class Connection:
         """End it at once: the other side has stopped reading."""
         self.out.abort()
 
+    def pulse(self, now_s: float) -> None:
+        """Say now and then how far each log goes, also to a client that asks nothing because it hears other things."""
+        if now_s < self._tops_at or self.out.is_ending:
+            return
+        self._tops_at = now_s + protocol.HEARTBEAT_S
+        if tops := self.reader.tops():
+            self.out.reply(protocol.Tops(tops))
+
     def leave_within(self, in_ms: int) -> None:
         """Say `bye`: come back after this time."""
         self.out.reply(protocol.Bye(in_ms, "restart"))
@@ -116,9 +128,9 @@ class Connection:
             case protocol.Send():
                 self._send(frame)
             case protocol.Sub(c, cur, ep, purpose):
-                self._run(c, self.reader.subscribe(c, Cursor(cur, ep, purpose)))
+                self._subscribe(c, Cursor(cur, ep, purpose))
             case protocol.Unsub(c):
-                self.reader.leave(c)
+                self._unsubscribe(c)
             case protocol.Get():
                 self._run(frame.c, self.reader.get(frame))
             case protocol.Read(c, upto):
@@ -132,27 +144,59 @@ class Connection:
 
     def begin(self, subs: dict[str, Cursor]) -> None:
         """Pick up where the client stood, then say how far each log goes."""
-        self._run(None, self._begin_or_end(subs))
+        self._beginning = subs
+        self._run(None, self._begin_or_end())
 
-    async def _begin_or_end(self, subs: dict[str, Cursor]) -> None:
+    async def _begin_or_end(self) -> None:
         """With the database away the socket ends: one that stayed open would hold a client that hears nothing."""
         try:
-            await self._begin(subs)
+            await self._begin(list(self._beginning.items()))
         except FAULTS:
             self.close(Close.INTERNAL)
+        finally:
+            self._beginning = {}
 
-    async def _begin(self, subs: dict[str, Cursor]) -> None:
+    async def _begin(self, subs: Sequence[tuple[str, Cursor]]) -> None:
         if self._wants_inbox:
             await self.chat.core.database.write(_note_inbox, self.caller, now=clock.now())
             self.has_inbox = True
-        for conversation_id, cursor in list(subs.items())[: protocol.SUBSCRIPTIONS]:
-            try:
-                await self.reader.subscribe(conversation_id, cursor)
-            except NotFound:
-                self.out.reply(protocol.Gone(conversation_id))
-            except Refusal as refusal:
-                self._refuse(refusal, c=conversation_id)
+        for conversation_id, cursor in subs[: protocol.SUBSCRIPTIONS]:
+            if self.out.is_ending:
+                return
+            await self._resume(conversation_id, cursor)
+        for conversation_id, _ in subs[protocol.SUBSCRIPTIONS :]:
+            await self.out.room()
+            self._refuse(too_many_open(), c=conversation_id)
         self.out.reply(protocol.Tops(self.reader.tops()))
+
+    async def _resume(self, conversation_id: str, cursor: Cursor) -> None:
+        try:
+            await self.reader.subscribe(conversation_id, cursor)
+        except NotFound:
+            self.out.reply(protocol.Gone(conversation_id))
+        except Refusal as refusal:
+            self._refuse(refusal, c=conversation_id)
+
+    def _subscribe(self, conversation_id: str, cursor: Cursor) -> None:
+        if self._run(conversation_id, self.reader.subscribe(conversation_id, cursor)):
+            self._leaving.pop(conversation_id, None)
+
+    def _unsubscribe(self, conversation_id: str) -> None:
+        """Leave at once, or after what was asked before and still waits; this is never refused."""
+        if not self._awaits(conversation_id):
+            self.reader.leave(conversation_id)
+        elif conversation_id not in self._leaving:
+            self._leaving[conversation_id] = None
+            self._errands.append((conversation_id, self._leave(conversation_id)))
+
+    def _awaits(self, conversation_id: str) -> bool:
+        """Whether something is being done, or waits, that may open the conversation."""
+        is_running = self._runner is not None and self._running == conversation_id
+        return is_running or conversation_id in {each for each, _ in self._errands} | self._beginning.keys()
+
+    async def _leave(self, conversation_id: str) -> None:
+        self._leaving.pop(conversation_id, None)
+        self.reader.leave(conversation_id)
 
     def _send(self, frame: protocol.Send) -> None:
         self._sending.send(frame, self.out.reply)
@@ -175,14 +219,16 @@ class Connection:
 
     # ------------------------------------------------------------ errands
 
-    def _run(self, conversation_id: str | None, errand: Coroutine[Any, Any, None]) -> None:
+    def _run(self, conversation_id: str | None, errand: Coroutine[Any, Any, None]) -> bool:
+        """Have it done in its turn; False when it was refused."""
         if len(self._errands) >= ERRANDS:
             errand.close()
             self._refuse(Unavailable("busy", retry_ms=1_000), c=conversation_id)
-            return
+            return False
         self._errands.append((conversation_id, errand))
         if self._runner is None:
             self._runner = asyncio.get_running_loop().create_task(self._run_all(), name="chat-errands")
+        return True
 
     async def _run_all(self) -> None:
         try:
@@ -193,6 +239,7 @@ class Connection:
             self._runner = None
 
     async def _guarded(self, conversation_id: str | None, errand: Coroutine[Any, Any, None]) -> None:
+        self._running = conversation_id
         try:
             await errand
         except NotFound:

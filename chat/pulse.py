@@ -45,6 +45,8 @@ class Service(Protocol):
 
     async def check_sign_ins(self) -> None: ...
 
+    async def settle(self) -> None: ...
+
 
 class Pulse:
     """Runs until it is cancelled."""
@@ -61,7 +63,7 @@ class Pulse:
         await asyncio.gather(self._look_around(), self._ask())
 
     async def _look_around(self) -> None:
-        """The stalled, and those who left."""
+        """The stalled, those who left, and what each socket has to say now and then."""
         while True:
             await asyncio.sleep(PULSE_S)
             now = asyncio.get_running_loop().time()
@@ -69,12 +71,16 @@ class Pulse:
                 self._cut_stalled(now)
             with _alone("attendance"):
                 self._attendance.pulse()
+            with _alone("connections"):
+                self._pass_on(now)
 
     async def _ask(self) -> None:
-        """Now and then, and after a gap, the beacon and the sign-ins."""
+        """What is still open; now and then, and after a gap, the beacon and the sign-ins."""
         while True:
             await self._hints_missed_within(PULSE_S)
             now = asyncio.get_running_loop().time()
+            with _alone("settle"):
+                await self._chat.settle()
             with _alone("beacon"):
                 await self._beacon(now)
             with _alone("sign_ins"):
@@ -110,6 +116,10 @@ class Pulse:
             if connection.sending_since is not None and now - connection.sending_since > SEND_DEADLINE_S:
                 CUT.inc()
                 connection.abort()
+
+    def _pass_on(self, now: float) -> None:
+        for connection in list(self._chat.connections):
+            connection.pulse(now)
 
 
 @contextlib.contextmanager

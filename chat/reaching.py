@@ -13,7 +13,7 @@ from chat.marks import Reached
 PAUSE_S = 1.0
 
 Write = Callable[[str, Reached], Coroutine[Any, Any, None]]
-Run = Callable[[str, Coroutine[Any, Any, None]], None]
+Run = Callable[[str, Coroutine[Any, Any, None]], object]
 
 
 class Reaching:

@@ -134,7 +134,7 @@ class Reader:
     async def subscribe(self, conversation_id: str, cursor: Cursor) -> None:
         """Let the client in and send what it lacks. Raises: Refusal."""
         if len(self._subscriptions) >= protocol.SUBSCRIPTIONS and not self.holds(conversation_id):
-            raise Invalid("too_many_open", "Too many conversations are open at once.")
+            raise too_many_open()
         purpose = purpose_named(self._caller, cursor.purpose)
         async with self._chat.entering(conversation_id) as room:  # before the read, so that no hint is missed
             try:
@@ -273,6 +273,11 @@ class Reader:
             self._watcher.close(Close.INCONSISTENT)
         else:
             self.wake(conversation_id)
+
+
+def too_many_open() -> Refusal:
+    """More than `protocol.SUBSCRIPTIONS` at once."""
+    return Invalid("too_many_open", "Too many conversations are open at once.")
 
 
 def purpose_named(caller: Caller, named: str | None) -> Purpose | None:

@@ -11,13 +11,14 @@ Boundary. Everything here runs on one event loop; the database does its work in 
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from typing import Any
 
 import structlog
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge
 
-from chat import beacon, conversations, log, standing
+from chat import beacon, conversations, log
 from chat.attendance import Attendance
 from chat.audiences import Audience, Event
 from chat.batches import Answer, Batches, settling
@@ -35,15 +36,18 @@ from core import clock, hub
 from core.database import Transaction
 from core.identity import codes, permissions, signins
 from core.identity.callers import Caller
-from core.identity.permissions import Operation, Purpose
+from core.identity.permissions import Operation
 from core.refusals import NotFound
 from core.services import Core
 from media.uploads import Media
 
 logger = structlog.get_logger("chat")
 SOCKETS = Gauge("aftercare_sockets", "Signed-in sockets that are open.")
+NOT_BEGUN = Counter("aftercare_not_begun", "Small tasks of the chat service not begun because too many were running.")
 
 CHUNK = 500
+MOST_TASKS = 1_024
+MOST_ENDED = 1_000
 
 
 class Chat:
@@ -63,6 +67,9 @@ class Chat:
         self.states = States(self)
         self._attendance = Attendance(self.presence, core.hub, self.states.show_presence)
         self._heard_gap = asyncio.Event()
+        self._doubted: dict[str, None] = {}
+        self._is_asking = False
+        self._ended: deque[str] = deque(maxlen=MOST_ENDED)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Chat"]:
@@ -151,6 +158,8 @@ class Chat:
         self.connections.add(connection)
         SOCKETS.inc()
         self._attendance.arrive(connection.caller.ref)
+        if connection.caller.sign_in in self._ended:  # after it was looked up, before we knew whom to tell
+            connection.close(Close.NOT_SIGNED_IN)
 
     def part(self, connection: Connection) -> None:
         """A socket has ended."""
@@ -171,7 +180,7 @@ class Chat:
         for conversation_id, following in fresh.items():
             room = self.rooms[conversation_id]
             if following[-1].seq <= room.last(Audience.STAFF):  # it has read ahead, or the log has lost its end
-                self.spawn(self.compare([conversation_id]))
+                self._doubt(room)
             room.offer(following)
         log.announce_hints(self.core, tops)
 
@@ -196,6 +205,8 @@ class Chat:
     def _hear_in(self, room: Room, channel: str, rest: Sequence[str]) -> None:
         match channel, rest:
             case hub.LOG, [last_seq]:
+                if int(last_seq) < room.last(Audience.STAFF):  # late, or of a log that has lost its end
+                    self._doubt(room)
                 room.hear(int(last_seq))
             case hub.MARK, [participant, *whose]:
                 self.states.meet(room, participant)
@@ -205,30 +216,45 @@ class Chat:
                 self.states.meet(room, participant)
                 self.states.show_typing(room, participant)
             case hub.EPOCH, _:
-                self.spawn(self.compare([room.id]))
+                self._doubt(room)
             case hub.ACCESS, _:
                 room.handovers += 1
-                self.spawn(self._check_access([room.id]))
+                self._doubt(room)
 
     def _sign_out(self, sign_ins: set[str]) -> None:
+        self._ended.extend(sign_ins)
         for connection in list(self.connections):
             if connection.caller.sign_in in sign_ins:
                 connection.close(Close.NOT_SIGNED_IN)
 
-    async def _check_access(self, conversation_ids: Sequence[str]) -> None:
-        """Take the conversation from everyone who may no longer have it."""
-        rows = await self.core.database.read(standing.several, conversation_ids, now=clock.now())
-        self._take_from_strangers(conversation_ids, rows)
+    def _doubt(self, room: Room) -> None:
+        """Only the database can tell about this room; rooms that come while it is asked are asked about together."""
+        self._doubted[room.id] = None
+        if not self._is_asking:
+            self._is_asking = self.spawn(self._ask())
 
-    def _take_from_strangers(self, conversation_ids: Sequence[str], rows: Mapping[str, Standing]) -> None:
-        purposes = {id(each): each.purpose_of for each in self.connections}
-        for conversation_id in conversation_ids:
-            room, row = self.rooms.get(conversation_id), rows.get(conversation_id)
-            for watcher in list(room.watchers) if room else ():
-                purpose_of = purposes.get(id(watcher))
-                purpose = purpose_of(conversation_id) if purpose_of else None
-                if row is None or not _may_read(watcher, row, purpose):
-                    watcher.lose(conversation_id)
+    async def _ask(self) -> None:
+        self._is_asking = True
+        try:
+            while self._doubted:
+                asked = list(self._doubted)[:CHUNK]
+                for conversation_id in asked:
+                    del self._doubted[conversation_id]
+                await self._compare_again(asked)
+        finally:
+            self._is_asking = False
+
+    async def _compare_again(self, conversation_ids: Sequence[str]) -> None:
+        try:
+            await self.compare(conversation_ids)
+        except Exception:
+            self._doubted.update(dict.fromkeys(each for each in conversation_ids if each in self.rooms))
+            raise
+
+    def _take_from_strangers(self, room: Room, watchers: Iterable[Watcher], row: Standing | None) -> None:
+        for watcher in watchers:
+            if watcher in room.watchers and (row is None or not _may_read(watcher, row)):
+                watcher.lose(room.id)
 
     # ------------------------------------------------------------ asked by the pulse
 
@@ -241,8 +267,25 @@ class Chat:
             await self.states.deal_lately()
 
     async def compare(self, conversation_ids: Sequence[str]) -> None:
-        """What these rooms know against the database; who may no longer have one loses it."""
-        self._take_from_strangers(conversation_ids, await beacon.compare(self.core, self.rooms, conversation_ids))
+        """What these rooms know against the database; who may no longer have one loses it.
+
+        Whoever came while we asked was let in by a later word than ours, and of a conversation that changed hands
+        meanwhile ours is worth nothing: it is asked about again.
+        """
+        watched = [room for room in map(self.rooms.get, conversation_ids) if room]
+        before = [(room, room.handovers, list(room.watchers)) for room in watched]
+        rows = await beacon.compare(self.core, self.rooms, conversation_ids)
+        for room, handovers, watchers in before:
+            if room.handovers == handovers:
+                self._take_from_strangers(room, watchers, rows.get(room.id))
+            else:
+                self._doubt(room)
+
+    async def settle(self) -> None:
+        """Begin again what has failed, or could not be begun."""
+        self.states.resume()
+        if not self._is_asking:
+            await self._ask()
 
     async def check_sign_ins(self) -> None:
         """End the sockets whose sign-ins are over."""
@@ -251,11 +294,16 @@ class Chat:
             chunk = held[start : start + CHUNK]
             self._sign_out(set(chunk) - await self.core.database.read(signins.live, chunk, now=clock.now()))
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run something small that the service owns until it stops."""
+    def spawn(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Run something small that the service owns until it stops; False, and it is not begun, when too much runs."""
+        if len(self._tasks) >= MOST_TASKS:
+            work.close()
+            NOT_BEGUN.inc()
+            return False
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return True
 
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -263,5 +311,6 @@ class Chat:
             logger.warning("task_failed", kind=type(error).__name__)
 
 
-def _may_read(watcher: Watcher, row: Standing, purpose: Purpose | None) -> bool:
+def _may_read(watcher: Watcher, row: Standing) -> bool:
+    purpose = watcher.purpose_of(row.id)
     return permissions.can(watcher.caller, Operation.READ_CONVERSATION, log.resource(row), purpose)

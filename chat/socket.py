@@ -30,7 +30,7 @@ from core.services import core_of
 from core.web import csrf, i18n
 
 HELLO_S = 5.0
-HELLO_BYTES = 16_384
+HELLO_BYTES = 32_768  # 200 conversations with the longest cursors there are
 POLICY_VIOLATION = 1008
 UNSUPPORTED_DATA = 1003
 

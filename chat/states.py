@@ -15,9 +15,10 @@ from chat.presence import Presence
 from chat.watchers import Watcher
 from chat.watching import Room
 from core import clock
-from core.database import Transaction
+from core.database import FAULTS, Transaction
 from core.identity import permissions
 from core.identity.permissions import Operation
+from core.refusals import Unavailable
 from core.services import Core
 
 CARDS_AT_ONCE = 200
@@ -44,7 +45,7 @@ class Service(Protocol):
     @property
     def connections(self) -> Iterable[Desk]: ...
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+    def spawn(self, work: Coroutine[Any, Any, None]) -> bool: ...
 
 
 class States:
@@ -61,9 +62,12 @@ class States:
         if not any(connection.has_inbox for connection in self._chat.connections):
             return
         self._undealt.add(conversation_id)
-        if not self._is_dealing:
-            self._is_dealing = True
-            self._chat.spawn(self._deal())
+        self.resume()
+
+    def resume(self) -> None:
+        """Deal what waits to be dealt, if nobody does."""
+        if self._undealt and not self._is_dealing:
+            self._is_dealing = self._chat.spawn(self._deal())
 
     async def deal_lately(self) -> None:
         """Deal what has moved while hints may have been lost: no room watches a card."""
@@ -77,13 +81,20 @@ class States:
             while self._undealt:
                 wanted = sorted(self._undealt)[:CARDS_AT_ONCE]
                 self._undealt.difference_update(wanted)
-                made = await self._chat.core.database.read(self._make, wanted, now=clock.now())
-                for row, card in made:
-                    self._show_card(row, card)
-                for conversation_id in set(wanted).difference(card.id for _, card in made):
-                    self._take_card(conversation_id)
+                await self._deal_these(wanted)
         finally:
             self._is_dealing = False
+
+    async def _deal_these(self, wanted: Sequence[str]) -> None:
+        try:
+            made = await self._chat.core.database.read(self._make, wanted, now=clock.now())
+        except (Unavailable, *FAULTS):
+            self._undealt.update(wanted)
+            raise
+        for row, card in made:
+            self._show_card(row, card)
+        for conversation_id in set(wanted).difference(card.id for _, card in made):
+            self._take_card(conversation_id)
 
     def _make(self, tx: Transaction, wanted: Sequence[str], *, now: int) -> list[tuple[Conversation, Card]]:
         rows = conversations.several(tx, wanted, now=now)

@@ -118,6 +118,9 @@ class Visit:
     def abort(self) -> None:
         """Nothing is being written while the visit lasts."""
 
+    def pulse(self, now_s: float) -> None:
+        """Every answer ends with how far each log goes."""
+
     def leave_within(self, in_ms: int) -> None:
         """Say `bye`: come back after this time."""
         self._notices.append(protocol.write(protocol.Bye(in_ms, "restart")))

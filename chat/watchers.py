@@ -14,6 +14,9 @@ class Watcher(Protocol):
     audience: Audience
     caller: Caller
 
+    def purpose_of(self, conversation_id: str) -> Purpose | None:
+        """For what a member of staff opened the conversation."""
+
     def wake(self, conversation_id: str) -> None:
         """There are new events to fetch."""
 
@@ -38,14 +41,14 @@ class Connection(Watcher, Protocol):
     def sending_since(self) -> float | None:
         """Since when (steady clock, seconds) a write has been waiting for the other side."""
 
-    def purpose_of(self, conversation_id: str) -> Purpose | None:
-        """For what a member of staff opened the conversation."""
-
     def close(self, code: Close) -> None:
         """End it in good order."""
 
     def abort(self) -> None:
         """End it at once: the other side has stopped reading."""
+
+    def pulse(self, now_s: float) -> None:
+        """Comes about once a second: say what is to be said now and then."""
 
     def leave_within(self, in_ms: int) -> None:
         """Say `bye`: come back after this time."""

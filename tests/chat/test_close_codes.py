@@ -142,7 +142,7 @@ ENDINGS: dict[int, Ending] = {
     Close.FORBIDDEN: greeting('{"t":"hello","csrf":"0"}'),
     Close.NO_COMMON_VERSION: greeting("", version="aftercare.v0"),
     Close.HELLO_TIMEOUT: silent,
-    Close.TOO_LARGE: greeting('{"t":"hello","csrf":"' + "0" * 20_000 + '"}'),
+    Close.TOO_LARGE: greeting('{"t":"hello","csrf":"' + "0" * 40_000 + '"}'),
     Close.ABUSE: crowded,
 }
 

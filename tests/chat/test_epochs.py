@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import delete, select, update
 
-from chat import epochs, log
+from chat import epochs, log, pulse
 from chat.epochs import ACTION, Lost
 from chat.models import Conversation
 from chat.protocol import Close, Ev, Gone, Reset, SubOk
@@ -25,7 +25,9 @@ from tests.conftest import free_port
 
 
 @pytest_asyncio.fixture
-async def house(core: Core, media: Media) -> AsyncIterator[House]:
+async def house(core: Core, media: Media, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """A house without a pulse: whatever heals here needs none."""
+    monkeypatch.setattr(pulse, "PULSE_S", 3_600.0)
     async with serving(core, media, free_port()) as house:
         yield house
 
@@ -204,7 +206,7 @@ async def test_a_negative_cursor_is_nobodys_loss(house: House) -> None:
     assert witnesses(house.core) == []
 
 
-@pytest.mark.parametrize("how", ["beacon", "own message"])
+@pytest.mark.parametrize("how", ["beacon", "own message", "message of another process"])
 async def test_those_who_watch_while_the_tail_is_lost_start_afresh(house: House, how: str) -> None:
     amy, ben = await house.guest(), await house.member("ben")
     chat = await house.conversation(amy)
@@ -218,6 +220,8 @@ async def test_those_who_watch_while_the_tail_is_lost_start_afresh(house: House,
         if how == "beacon":
             await grow(house.core, chat, 6, hinted=False)
             await house.chat.beacon()
+        elif how == "message of another process":
+            await grow(house.core, chat, 6)
         else:
             await hers.send(chat, "Is anybody there?")
         resets = [await each.until(Reset) for each in (hers, his)]
