@@ -81,7 +81,7 @@ class EventRow(SQLModel, table=True):
     kind: str = Field(max_length=24)
     body_sealed: bytes = Field(sa_type=Sealed)
     dek_id: int = Field(sa_type=Millis)
-    attachment_id: str | None = Field(default=None, max_length=32, index=True)
+    attachment_id: str | None = Field(default=None, max_length=32)
     chain_hash: bytes = Field(sa_type=Sealed)
     created_ms: int = Field(sa_type=Millis)
     target_seq: int | None = Field(default=None, sa_type=Millis)  # the event that this one amends
