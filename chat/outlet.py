@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from chat import protocol
+from chat.waiting import Gate
 
 STATES = 64
 MESSAGE_BYTES = 65_536
@@ -38,8 +39,7 @@ class Outlet:
         self._wanted = False
         self._close_code: int | None = None
         self._pump_task: asyncio.Task[None] | None = None
-        self._room = asyncio.Event()
-        self._room.set()
+        self._room = Gate()
 
     def reply(self, *frames: protocol.ServerFrame) -> None:
         """Answer something the client sent."""
