@@ -7,8 +7,6 @@ import pytest_asyncio
 
 from chat.beats import SPOKES, Wheel
 from chat.protocol import Pong
-from chat.server import SocketProtocol
-from chat.waiting import Gate, Mailbox
 from core.services import Core
 from media.uploads import Media
 from tests.chat.line import House, serving
@@ -93,39 +91,3 @@ async def test_an_answer_to_another_question_is_no_answer(house: House) -> None:
     assert (asked, len(question)) == (PING, 4)
     assert await silent.code() == KEEPALIVE
     silent.close()
-
-
-async def test_an_idle_socket_keeps_nothing_of_its_handshake(house: House) -> None:
-    async with house.connect(await house.guest()):
-        (socket,) = (each for each in house.server.server_state.connections if isinstance(each, SocketProtocol))
-
-        kept = [dict(socket.scope), list(socket.request.headers.raw_items()), list(socket.response.headers)]
-
-    assert kept == [{}, [], []]
-
-
-async def test_a_gate_holds_everybody_until_it_opens() -> None:
-    gate = Gate()
-    gate.clear()
-    waiting = [asyncio.create_task(gate.wait()) for _ in range(3)]
-    await asyncio.sleep(0)
-    through = [each.done() for each in waiting]
-
-    gate.set()
-
-    assert await asyncio.gather(*waiting, gate.wait()) == [True] * 4
-    assert through == [False] * 3
-
-
-async def test_letters_are_taken_in_the_order_in_which_they_came() -> None:
-    mailbox: Mailbox[int] = Mailbox()
-    arrival = mailbox.arrival()
-    was_empty = mailbox.empty()
-
-    for number in range(3):
-        mailbox.put_nowait(number)
-    await arrival
-
-    assert was_empty
-    assert [mailbox.take() for _ in range(3)] == [0, 1, 2]
-    assert mailbox.empty()
