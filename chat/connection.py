@@ -10,7 +10,6 @@ Boundary. Runs on the event loop; opens transactions only through errands.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
@@ -47,7 +46,7 @@ class Connection:
         self.lang = lang
         self.out = Outlet(send, abort, self._fetch)
         self.reader = Reader(chat, self, self.out, open_noted)
-        self._errands: deque[tuple[str | None, Coroutine[Any, Any, None]]] = deque()
+        self._errands: list[tuple[str | None, Coroutine[Any, Any, None]]] = []
         self._runner: asyncio.Task[None] | None = None
         self._running: str | None = None
         self._beginning: dict[str, Cursor] = {}
@@ -234,7 +233,7 @@ class Connection:
         try:
             while self._errands:
                 await self.out.room()
-                await self._guarded(*self._errands.popleft())
+                await self._guarded(*self._errands.pop(0))
         finally:
             self._runner = None
 

@@ -16,6 +16,7 @@ from typing import Any
 import structlog
 
 from chat import protocol
+from chat.waiting import Gate
 
 log = structlog.get_logger("chat")
 
@@ -44,8 +45,7 @@ class Outlet:
         self._wanted = False
         self._close_code: int | None = None
         self._pump_task: asyncio.Task[None] | None = None
-        self._room = asyncio.Event()
-        self._room.set()
+        self._room = Gate()
 
     def reply(self, *frames: protocol.ServerFrame) -> None:
         """Answer something the client sent."""

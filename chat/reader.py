@@ -88,8 +88,8 @@ class Reader:
         self._out = out
         self._open = open_
         self._subscriptions: dict[str, Subscription] = {}
-        self._dirty: set[str] = set()
-        self._witnessed: set[str] = set()
+        self._dirty: dict[str, None] = {}  # an empty set is three times as big
+        self._witnessed: dict[str, None] = {}
         self._empty_pages = 0
 
     def holds(self, conversation_id: str) -> bool:
@@ -108,7 +108,7 @@ class Reader:
     def wake(self, conversation_id: str) -> None:
         """There are new events to fetch."""
         if conversation_id in self._subscriptions:
-            self._dirty.add(conversation_id)
+            self._dirty[conversation_id] = None
             self._out.wake()
 
     def tops(self) -> dict[str, tuple[str, int]]:
@@ -122,7 +122,7 @@ class Reader:
         """Stop watching; says whether it was watched."""
         if self._subscriptions.pop(conversation_id, None) is None:
             return False
-        self._dirty.discard(conversation_id)
+        self._dirty.pop(conversation_id, None)
         self._chat.leave(conversation_id, self._watcher)
         return True
 
@@ -164,7 +164,7 @@ class Reader:
         """The client has seen what is not there: its word is heard once on each socket (chat.epochs)."""
         if row.id in self._witnessed or cursor <= 0:
             return False
-        self._witnessed.add(row.id)
+        self._witnessed[row.id] = None
         lost = Lost(row.id, row.epoch, cursor, self._audience)
         core = self._chat.core
         await core.database.write(epochs.believe_client, core.hub, self._caller, lost, now=clock.now())
@@ -230,7 +230,7 @@ class Reader:
 
     async def fetch(self) -> dict[str, list[str]]:
         """The next events of every conversation that has some, about one WebSocket message's worth each time."""
-        dirty, self._dirty = {each: self._subscriptions.get(each) for each in self._dirty}, set()
+        dirty, self._dirty = {each: self._subscriptions.get(each) for each in self._dirty}, {}
         pages: dict[str, list[str]] = {}
         size = 0
         for conversation_id, subscription in dirty.items():

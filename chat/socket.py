@@ -51,41 +51,38 @@ class Door:
     """The ASGI endpoint."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = HTTPConnection(scope)
         await receive()  # websocket.connect
-        if connection.headers.get("origin") != core_of(connection).settings.origin:
-            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
-            return
         try:
-            await self._serve(connection, receive, send)
+            client = await _admit(HTTPConnection(scope), receive, send)
         except Refused as refused:
             await _close(send, refused.code)
+            return
         except Ended:
             return
-
-    async def _serve(self, connection: HTTPConnection, receive: Receive, send: Send) -> None:
-        version = await _agree_on_version(connection.scope, send)
-        chat = connection.app.state.chat
-        assert isinstance(chat, Chat)
-        _turn_away_while_draining(chat)
-        hello = await _hello(receive)
-        caller = await _sign_in(connection, hello, chat)
-        _turn_away_while_draining(chat)
-        client = Connection(
-            chat,
-            caller,
-            send,
-            _abort_of(connection.scope),
-            lang=i18n.negotiate(connection),
-            inbox=hello.inbox,
-        )
-        chat.join(client)
+        scope.clear()  # the handshake takes up room as long as the socket is open, and nobody asks for it any more
         try:
-            client.out.reply(welcome.greet(caller, version))
-            client.begin(hello.subs)
             await _listen(client, receive)
         finally:
             await client.finish()
+
+
+async def _admit(connection: HTTPConnection, receive: Receive, send: Send) -> Connection:
+    """Whoever is signed in is welcomed, and picks up where she was. Raises: Refused, Ended."""
+    if connection.headers.get("origin") != core_of(connection).settings.origin:
+        raise Refused(POLICY_VIOLATION)
+    version = await _agree_on_version(connection.scope, send)
+    chat = connection.app.state.chat
+    assert isinstance(chat, Chat)
+    _turn_away_while_draining(chat)
+    hello = await _hello(receive)
+    caller = await _sign_in(connection, hello, chat)
+    _turn_away_while_draining(chat)
+    abort, lang = _abort_of(connection.scope), i18n.negotiate(connection)
+    client = Connection(chat, caller, send, abort, lang=lang, inbox=hello.inbox)
+    chat.join(client)
+    client.out.reply(welcome.greet(caller, version))
+    client.begin(hello.subs)
+    return client
 
 
 async def _agree_on_version(scope: Scope, send: Send) -> str:

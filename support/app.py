@@ -1,9 +1,12 @@
 """The whole product on one page: which rooms there are, which doors they have, who stands at the door."""
 
+from collections.abc import Awaitable
+
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 import chat.web
 import core.web.assets
@@ -22,10 +25,21 @@ from core.web import access_log, csrf, edge, headers
 from support.house import House
 
 
+class Application(Starlette):
+    """A socket goes straight to its door: those who stand at the doors of pages have nothing to say to it, and each
+    would stand beside it as long as it is open."""
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:  # type: ignore[override]  # awaited
+        if scope["type"] != "websocket":
+            return super().__call__(scope, receive, send)
+        scope["app"] = self
+        return self.router(scope, receive, send)
+
+
 def create(house: House) -> Starlette:
     """The application of an opened house."""
     settings = house.core.settings
-    app = Starlette(
+    app = Application(
         routes=routes(settings),
         middleware=[
             Middleware(access_log.AccessLog),
@@ -45,13 +59,13 @@ def create(house: House) -> Starlette:
 def routes(settings: Settings) -> list[BaseRoute]:
     """Every door of the house."""
     doors: list[BaseRoute] = [
+        *socket.routes,  # first: thousands may come at once
         *support.shopper.web.routes,
         *support.desk.web.routes,
         *support.review.web.routes,
         *support.privacy.web.routes,
         *support.admin.web.routes,
         *chat.web.routes,
-        *socket.routes,
         *poll.routes,
         *media.web.routes(chat.web.may_see),
         *core.web.health.routes,

@@ -97,6 +97,7 @@ def config(application: Starlette, settings: Settings) -> uvicorn.Config:
     """How uvicorn serves us (reliability: frames of 64 KiB, no compression, dead peers found in 40 seconds)."""
     return uvicorn.Config(
         application,
+        interface="asgi3",  # not found out by asking whether `__call__` is a coroutine function: it is not
         host=settings.host,
         port=settings.port,
         http=HttpProtocol,
@@ -104,7 +105,6 @@ def config(application: Starlette, settings: Settings) -> uvicorn.Config:
         ws_max_size=65_536,
         ws_max_queue=16,
         ws_ping_interval=20,
-        ws_ping_timeout=20,
         ws_per_message_deflate=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
