@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.browser.conftest import OpenContext, axe_findings
 from tests.browser.people import Shopper, Staff, at_the_desk, on_the_page
+from tests.browser.test_lines import FORBID_SOCKETS, without_sockets
 from tests.browser.test_looks import check
 from tests.site import Site
 
@@ -76,6 +77,25 @@ def test_a_shopper_edits_and_removes_and_the_agent_sees_it_at_once_and_after_a_r
         expect(log).to_contain_text(re.compile("Message removed|You removed this message"))
     assert any("My cup" in frame for frame in frames)
     assert not any("drawer" in frame or "My cpu" in frame for frame in frames)
+
+
+def test_where_sockets_do_not_get_through_words_are_changed_and_removed_all_the_same(
+    site: Site, browse: OpenContext
+) -> None:
+    agent, shopper = at_the_desk(site, browse, "mei"), on_the_page(site, browse)
+    without_sockets(shopper.page, FORBID_SOCKETS, [])
+    shopper.agree()
+    shopper.say("My plate arrived bronken")
+    shopper.say("My key is under the mat")
+    agent.open("My key is under the mat")
+
+    edit(shopper, "My plate arrived bronken", "My plate arrived broken")
+    remove(shopper, "My key is under the mat")
+
+    for log in (shopper.log, agent.log):
+        expect(log).to_contain_text("My plate arrived broken")
+        expect(log).not_to_contain_text("bronken")
+        expect(log).not_to_contain_text("under the mat")
 
 
 def test_an_agent_edits_a_note_and_removes_a_reply_of_her_own_only(site: Site, browse: OpenContext) -> None:

@@ -41,7 +41,7 @@ beforeEach(() => {
 afterEach(() => mock.timers.reset());
 
 test('a conversation that was not to be had just now is asked for again when the server said', () => {
-  hearing.take([LATER]);
+  hearing.take([LATER, LATER]);
 
   mock.timers.tick(1_999);
   assert.equal(of('sub').length, 1);

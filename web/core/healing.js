@@ -17,6 +17,8 @@ export class Healing {
   #timers = new Set();
   /** Whose older events were asked for. @type {Set<string>} */
   #asked = new Set();
+  /** Which wait for their moment to be let in. @type {Set<string>} */
+  #knocking = new Set();
 
   /** @param {Means} means */
   constructor({ watching, say, reconnect }) {
@@ -67,7 +69,7 @@ export class Healing {
 
   /** Something about a conversation was refused; says whether it was older events. @param {Err} refusal */
   refused({ c = '', retry, retry_ms: wait = AGAIN_MS }) {
-    if (retry !== 'no' && this.watching.isShut(c)) this.#after(wait, () => this.watching.isShut(c) && this.watching.sub(c));
+    if (retry !== 'no' && this.watching.isShut(c)) this.#knockAgain(c, wait);
     return this.#asked.delete(c);
   }
 
@@ -77,12 +79,23 @@ export class Healing {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     this.#asked.clear();
+    this.#knocking.clear();
   }
 
   /** @param {string} conversation */
   forget(conversation) {
     this.#gaps.forget(conversation);
     this.#asked.delete(conversation);
+  }
+
+  /** @param {string} conversation @param {number} wait ms */
+  #knockAgain(conversation, wait) {
+    if (this.#knocking.has(conversation)) return;
+    this.#knocking.add(conversation);
+    this.#after(wait, () => {
+      this.#knocking.delete(conversation);
+      if (this.watching.isShut(conversation)) this.watching.sub(conversation);
+    });
   }
 
   /** @param {number} ms @param {() => void} act */

@@ -6,6 +6,7 @@
 
 import { fates, isAmendment, isGone, standing } from './amendments.js';
 import { Losses } from './losses.js';
+import { Readers } from './readers.js';
 
 /** @import { Fate } from './amendments.js' */
 /** @import { Ack, Body, Ev, State, SubOk, Who } from './frames.js' */
@@ -20,7 +21,6 @@ import { Losses } from './losses.js';
  *   own: boolean, ours: boolean, delivery: Delivery | null, reason: Reason | null, changing?: boolean, preview?: string}} Row
  */
 /** @typedef {{fresh: boolean, missing: {from: number, to: number} | null}} Received */
-/** @typedef {{kind: string, read: number, received: number}} Mark */
 
 export class Thread {
   /** @type {string | null} */
@@ -39,8 +39,7 @@ export class Thread {
   #held = new Map();
   /** @type {Map<string, Pending>} */
   #pending = new Map();
-  /** @type {Map<string, Mark>} */
-  #marks = new Map();
+  #readers = new Readers();
   /** Which telling of the log `#held` is of. @type {string | null} */
   #telling = null;
   #losses = new Losses();
@@ -184,22 +183,18 @@ export class Thread {
   }
 
   /** A read or received mark; only ever grows. @param {State} state */
-  mark({ what, data }) {
-    if (what !== 'read' && what !== 'received') return;
-    const { ref, kind, upto } = /** @type {{ref: string, kind: string, upto: number}} */ (data);
-    const known = this.#marks.get(ref) ?? { kind, read: 0, received: 0 };
-    this.#marks.set(ref, { ...known, kind, [what]: Math.max(known[what], upto) });
-    this.version += 1;
+  mark(state) {
+    if (this.#readers.mark(state)) this.version += 1;
   }
 
   /** How far this reader has read. */
   get readUpto() {
-    return this.#marks.get(this.me.ref)?.read ?? 0;
+    return this.#readers.of(this.me.ref).read;
   }
 
   /** How far the server knows that it reached her. */
   get receivedUpto() {
-    return this.#marks.get(this.me.ref)?.received ?? 0;
+    return this.#readers.of(this.me.ref).received;
   }
 
   /** Messages of the other side after a number. @param {number} [after] */
@@ -211,7 +206,7 @@ export class Thread {
 
   /** The log, then what is on its way. @returns {Row[]} */
   rows() {
-    const [read, received] = this.#reach();
+    const [read, received] = this.#readers.others(this.me.kind);
     const known = fates(this.#held.values());
     const told = this.events.filter((event) => !isAmendment(event)).map((event) => this.#told(event, read, received, known.get(event.s)));
     const meant = this.pending.filter((draft) => !isAmendment(draft)).map((draft) => this.#meant(draft));
@@ -264,13 +259,6 @@ export class Thread {
     return this.me.kind === 'shopper' ? from.kind === 'shopper' : from.ref === this.me.ref;
   }
 
-  /** How far the other side has read and received. @returns {[read: number, received: number]} */
-  #reach() {
-    const others = [...this.#marks.values()].filter((mark) => mark.kind !== this.me.kind);
-    const read = Math.max(0, ...others.map((mark) => mark.read));
-    return [read, Math.max(read, ...others.map((mark) => mark.received))];
-  }
-
   /** @param {Ev} event */
   #settle(event) {
     const { m, s } = event;
@@ -286,7 +274,7 @@ export class Thread {
     const taken = this.pending.filter((draft) => draft.s !== null);
     for (const { m } of taken) this.#pending.delete(m);
     this.#losses.doubt([...mine.map((event) => ({ ...event, b: standing(event.b, known.get(event.s)) })), ...taken].filter(isSaid), first);
-    this.#marks.clear();
+    this.#readers.forget();
   }
 
   #stretch() {
