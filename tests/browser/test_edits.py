@@ -9,6 +9,7 @@ from tests.browser.conftest import OpenContext, axe_findings
 from tests.browser.people import Shopper, Staff, at_the_desk, on_the_page
 from tests.browser.test_lines import FORBID_SOCKETS, without_sockets
 from tests.browser.test_looks import check
+from tests.browser.test_storage import stored
 from tests.site import Site
 
 OPTIONS = re.compile("Edit or remove|編輯或移除")
@@ -223,3 +224,31 @@ def test_a_supervisor_redacts_from_the_transcript(site: Site, browse: OpenContex
     check(page)
     expect(shopper.log).to_contain_text("Removed by customer service: another person’s details")
     expect(shopper.log).not_to_contain_text("12 Long Street")
+
+
+def test_a_half_written_change_and_the_draft_under_it_outlive_a_reload(site: Site, browse: OpenContext) -> None:
+    agent, shopper = at_the_desk(site, browse, "mei"), on_the_page(site, browse)
+    shopper.agree()
+    shopper.say("Quilt zero")
+    agent.open("Quilt zero")
+    agent.say("Quilt noe")
+    expect(agent.log).to_contain_text("Sent")
+    agent.composer.fill("half a draft")
+    options(agent.log, "Quilt noe").click()
+    agent.log.get_by_role("button", name="Edit", exact=True).click()
+    agent.composer.fill("Quilt on")
+
+    for _ in range(2):
+        assert len(stored(agent.page, 2)) == 2
+        agent.page.reload()
+        expect(agent.page.locator("chat-composer .editing")).to_be_visible()
+        expect(agent.composer).to_have_value("Quilt on")
+    agent.say("Quilt one")
+
+    expect(shopper.log).to_contain_text("Quilt one")
+    expect(shopper.log).not_to_contain_text("noe")
+    expect(agent.composer).to_have_value("half a draft")
+    assert len(stored(agent.page, 1)) == 1
+    agent.page.reload()
+    expect(agent.composer).to_have_value("half a draft")
+    expect(agent.page.locator("chat-composer .editing")).to_have_count(0)

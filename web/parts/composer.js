@@ -51,7 +51,7 @@ export class Composer extends Part {
    */
   set conversation(conversation) {
     if (conversation === this.#conversation) return;
-    this.endEdit();
+    this.#edit = null;
     const box = this.querySelector('textarea');
     const early = this.#conversation ? '' : (box?.value ?? '');
     this.#conversation = conversation;
@@ -68,7 +68,9 @@ export class Composer extends Part {
     this.#drafts.removeEventListener('draft', this.#changedElsewhere);
     this.#drafts = drafts;
     drafts.addEventListener('draft', this.#changedElsewhere);
-    this.#bringBack(this.text);
+    const early = this.#edit?.kept ?? this.text;
+    this.#edit = null;
+    this.#bringBack(early);
   }
 
   get text() {
@@ -89,10 +91,13 @@ export class Composer extends Part {
     this.focus();
   }
 
-  endEdit() {
+  /** @param {Promise<unknown>} [kept] when the changed words are kept elsewhere */
+  endEdit(kept) {
     if (!this.#edit) return;
-    this.text = this.#edit.kept;
+    const draft = this.#edit.kept;
     this.#edit = null;
+    this.#drafts.keep(this.#editPlace, '', kept);
+    this.text = draft;
     this.update();
   }
 
@@ -167,7 +172,7 @@ export class Composer extends Part {
     const kept = [];
     const until = (/** @type {Promise<unknown>} */ promise) => kept.push(promise);
     const isTaken = this.tell('compose', { text, until, edits: edit?.of ?? null });
-    if (isTaken && edit) this.endEdit();
+    if (isTaken && edit) this.endEdit(Promise.all(kept));
     else if (isTaken) this.empty(Promise.all(kept));
     return this.focus();
   }
@@ -190,7 +195,22 @@ export class Composer extends Part {
     const kept = this.#drafts.get(this.#conversation);
     box.value = early && kept && early !== kept ? `${kept}\n${early}` : early || kept;
     this.#keep();
+    this.#resume(box);
     this.#count();
+  }
+
+  /** A change that was half-written goes on. @param {HTMLTextAreaElement} box */
+  #resume(box) {
+    const half = this.#drafts.get(this.#editPlace);
+    if (!half) return;
+    const { of, text, now } = JSON.parse(half);
+    this.#edit = { of, text, kept: box.value };
+    box.value = now;
+    this.update();
+  }
+
+  get #editPlace() {
+    return `${this.#conversation} edit`;
   }
 
   /** Another tab wrote here; what she writes in this one is not disturbed. @param {Event} event */
@@ -204,6 +224,7 @@ export class Composer extends Part {
 
   #keep() {
     if (!this.#edit) this.#drafts.keep(this.#conversation, this.text);
+    else this.#drafts.keep(this.#editPlace, JSON.stringify({ of: this.#edit.of, text: this.#edit.text, now: this.text }));
   }
 
   /** The words are on their way; their draft goes once they are kept elsewhere. @param {Promise<unknown>} kept */
