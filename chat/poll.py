@@ -122,6 +122,7 @@ class Errand:
         purpose, span = reader.purpose_named(caller, frame.purpose), reader.span_of(frame)
         reading = core.database.write if caller.is_staff else core.database.read
         _, events = await reading(opening.read_for, core, opening.Wish(caller, frame.c, purpose), span=span)
+        reader.count_gap(frame)
         return reader.page_of(frame, events, self._sending.audience)
 
     async def _reach(self, conversation_id: str, reached: Reached) -> None:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from prometheus_client import Counter
+
 from chat import audiences, conversations, epochs, log, marks, protocol, rooms, states
 from chat.audiences import Audience, Event
 from chat.epochs import Lost
@@ -28,6 +30,8 @@ from core.database import FAULTS, Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Purpose
 from core.refusals import Invalid, NotAllowed, NotFound, Refusal
+
+GAPS = Counter("aftercare_client_gap", "Holes that clients saw in what they were given; there should be none.")
 
 MOST_EMPTY_PAGES = 3
 
@@ -205,6 +209,7 @@ class Reader:
         subscription = self._subscriptions.get(frame.c)
         if subscription is None:
             raise Invalid("not_open", "Open the conversation first.")
+        count_gap(frame)
         events = await self._events(subscription, span_of(frame))
         self._out.reply(*page_of(frame, events, self._audience))
 
@@ -288,6 +293,12 @@ def purpose_named(caller: Caller, named: str | None) -> Purpose | None:
         return Purpose(named) if named else Purpose.P2_CONTRACT_AFTERSALES
     except ValueError:
         raise NotAllowed("purpose_refused", "Conversations may not be used for this purpose.") from None
+
+
+def count_gap(frame: protocol.Get) -> None:
+    """Whoever names both ends of what they ask for has seen a hole between what they were given."""
+    if frame.from_ is not None and frame.to is not None:
+        GAPS.inc()
 
 
 def span_of(frame: protocol.Get) -> Span:

@@ -4,9 +4,11 @@ Danger. Old data under a new keystore, served as if nothing had happened: people
 sign-ins that were ended are good again, clients hold numbers of a log that went another way.
 
 Principle. The number rises in the data first and in the keystore after, so healthy data are never behind. It rises at
-every start of a server or worker, after every back-up and once a minute; whoever puts back a copy of the data is
-behind from then on, whichever way it was put back. With its number the keystore remembers how far the ledger was, so
-that the gap can be named. Nothing here repairs: a step back stays visible until the restore has been finished.
+every start of a server or worker, after every back-up, once a minute, and whenever a process lets go of the data in
+good order; so a copy of before a stop is behind from then on, whichever way it is put back. One from the last minute
+before a crash is not: whoever goes back so little says so (`distrust`). With its number the keystore remembers how far
+the ledger was, so that the gap can be named. Nothing here repairs: a step back stays visible until the restore has been
+finished.
 
 Boundary. One transaction in each store, the data's first. A crash in between leaves the data one ahead, which is well.
 """
@@ -64,6 +66,13 @@ async def advance(core: Core) -> bool:
         return False
     await core.vault.remember(replace(risen, at_ms=clock.now()))
     return True
+
+
+async def distrust(core: Core) -> None:
+    """These data were put back although their number does not show it: from now on they are behind."""
+    known = await core.vault.anchor()
+    ahead = max(known.number, await core.database.read(number)) + 1
+    await core.vault.remember(replace(known, number=ahead, at_ms=clock.now()))
 
 
 def _rise(tx: Transaction, at_least: int) -> Anchor | None:

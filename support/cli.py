@@ -149,6 +149,15 @@ def restore(
 
 
 @app.command()
+def settle(as_json: AsJson = False) -> None:
+    """Take data for restored that you have put back by other means, whatever they look like; stop all servers first."""
+    from support.backup import commands  # noqa: PLC0415
+
+    report: Report = JsonReport() if as_json else ScreenReport()
+    _finish(_run(commands.settle(_settings(), report)))
+
+
+@app.command()
 def replay(
     files: Annotated[list[Path], typer.Argument(help="Recorded dialogues: retail JSONL, multidogo TSV or abcd JSON.")],
     url: Annotated[str, typer.Option(help="The server to play against.")] = "http://localhost:8000",

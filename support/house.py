@@ -4,16 +4,18 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
 from chat.rooms import Chat
-from core import policy, turns
-from core.database import Database
+from core import generation, policy, turns
+from core.database import Database, OutcomeUnknown
 from core.holdings import Holding, check
 from core.holdings_of_core import IMPERSONAL
 from core.hub import Hub, LocalHub, over_postgres, over_redis
 from core.limits import Limits
-from core.refusals import Unavailable
+from core.refusals import Refusal, Unavailable
 from core.services import Core
 from core.settings import Settings
 from core.vault.keystore import Vault
@@ -23,6 +25,8 @@ from support import holdings
 from support.backup import placing
 from support.backup.settling import Settled, settle_if_behind
 from support.migrating import check_schema, migrate
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -62,11 +66,20 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
                 async with turns.taken_in_turn(database, "restored"):
                     settled = await settle_if_behind(core, media, kept)
                 yield House(core, media, Chat(core, media), kept, settled)
+                await _let_go(core)
                 await limits.close()
         finally:
             vault.close()
     finally:
         database.close()
+
+
+async def _let_go(core: Core) -> None:
+    """A copy of the data of before this moment is behind from now on; the database may have been stopped before us."""
+    try:
+        await generation.advance(core)
+    except (Refusal, OutcomeUnknown, SQLAlchemyError) as error:
+        log.warning("generation_stays", kind=type(error).__name__)
 
 
 def carrier(settings: Settings) -> Hub:

@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from core import clock
+from core import clock, generation
 from core.report import Report
 from core.settings import Settings
 from support.backup import keys, making, restoring
-from support.house import House
+from support.backup.settling import Settled
+from support.house import House, opened
+
+COUNTED = ("what", "count")
 
 
 async def make(house: House, report: Report, arguments: Mapping[str, Any]) -> int:  # Any: JSON values
@@ -23,7 +26,7 @@ async def make(house: House, report: Report, arguments: Mapping[str, Any]) -> in
         ["bytes", str(size)],
         ["files erased meanwhile", str(made.missing_files)],
     ]
-    report.table(["what", "count"], rows)
+    report.table(COUNTED, rows)
     report.line(f"Written: {folder}. The keystore is not in it: `aftercare backup keys FILE`, to another place.")
     return 0
 
@@ -42,7 +45,7 @@ async def copy_keys(house: House, report: Report, arguments: Mapping[str, Any]) 
 async def restore(settings: Settings, folder: Path, report: Report) -> int:
     """Put a back-up in place of the present data; only while no server runs."""
     done = await restoring.restore(settings, folder, report, now=clock.now())
-    report.table(["what", "count"], done.settled.table)
+    report.table(COUNTED, done.settled.table)
     made = f"{datetime.fromtimestamp(done.made_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
     report.line(
         f"Restored as of {made}. Everybody signs in again, and staff accounts are as they were then: look at them."
@@ -50,3 +53,21 @@ async def restore(settings: Settings, folder: Path, report: Report) -> int:
     if done.aside is not None:
         report.line(f"The data of before lie in {done.aside.name}; delete them when you no longer need them.")
     return 0
+
+
+async def settle(settings: Settings, report: Report) -> int:
+    """Settle data that were put back by other means, also when they do not look like it; only while no server runs."""
+    report.table(COUNTED, (await _settled(settings)).table)
+    report.line("Everybody signs in again, and staff accounts are as they were then: look at them.")
+    return 0
+
+
+async def _settled(settings: Settings) -> Settled:
+    """What opening the house has done, or does once the data are taken for put back."""
+    async with opened(settings) as house:
+        if house.settled is not None:
+            return house.settled
+        await generation.distrust(house.core)
+    async with opened(settings) as house:
+        assert house.settled is not None, "data that are behind were not settled"
+        return house.settled

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import websockets
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from chat import conversations, holdings, log, protocol, reaching
@@ -198,6 +199,20 @@ async def test_who_is_far_behind_gets_the_newest_and_asks_for_the_rest(house: Ho
     assert [event.s for event in newest] == list(range(72, 122))
     assert [event.s for event in again.got(Ev)[50:]] == list(range(62, 72))
     assert (page.first, page.last, page.more) == (62, 71, True)
+
+
+async def test_the_holes_that_clients_see_are_counted(house: House) -> None:
+    amy = await house.guest()
+    chat = await house.conversation(amy)
+    before = REGISTRY.get_sample_value("aftercare_client_gap_total") or 0
+
+    async with house.connect(amy, subs={chat.id: {}}) as hers:
+        for asked in ({"before": 2}, {"from": 1}, {"from": 1, "to": 1}):
+            await hers.say(t="get", c=chat.id, **asked)
+            await hers.until(Page)
+    await house.post(amy, {"t": "get", "c": chat.id, "from": 1, "to": 1})
+
+    assert REGISTRY.get_sample_value("aftercare_client_gap_total") == before + 2
 
 
 async def test_another_persons_conversation_is_gone_and_takes_nothing(house: House) -> None:

@@ -25,6 +25,7 @@ from core.vault.refusals import KeyGone
 from media import sweeping
 from support import migrating
 from support.backup import keys, manifest, placing
+from support.backup.commands import settle
 from support.backup.manifest import DATA, MANIFEST, SIGNATURE, Manifest
 from support.house import House, opened
 from support.privacy import commands, erasure
@@ -236,6 +237,36 @@ async def test_data_put_back_by_hand_are_settled_by_the_next_start(settings: Set
     assert settled is not None
     assert settled.erased.objects == 3
     assert again is None
+
+
+async def test_a_copy_of_the_last_moment_before_a_stop_is_behind_when_it_is_put_back(
+    settings: Settings, tmp_path: Path
+) -> None:
+    async with opened(settings) as house:
+        await shopper(house, "ann@example.com")
+        await house.core.database.copy_to(tmp_path / "copy")
+    for path in settings.data.glob("data.db*"):
+        path.unlink()
+    shutil.copy(tmp_path / "copy", settings.data / "data.db")
+
+    async with opened(settings) as house:
+        settled = house.settled
+
+    assert settled is not None
+    assert settled.logs == 1
+
+
+async def test_data_that_do_not_look_like_it_are_settled_when_somebody_says_so(settings: Settings) -> None:
+    async with opened(settings) as house:
+        ann = await shopper(house, "ann@example.com")
+        before = {row["epoch"] for row in rows(house, "conversation")}
+
+    assert await settle(settings, Collected()) == 0
+
+    async with opened(settings) as house:
+        assert house.settled is None
+        assert not before & {row["epoch"] for row in rows(house, "conversation")}
+        assert words(house, ann.conversation.id)
 
 
 async def test_on_postgres_a_step_back_is_settled_too(settings: Settings, postgres_url: str) -> None:
