@@ -52,8 +52,6 @@ async def poll(request: Request) -> Response:
     leaving = asyncio.create_task(_left(request, visit), name="chat-poll-left")
     try:
         return _answer(await visit.answer(asked.subs, wait_s))
-    except FAULTS:
-        raise Unavailable(retry_ms=2_000) from None
     finally:
         visit.leave()
         leaving.cancel()
