@@ -71,6 +71,26 @@ async def test_an_announcement_is_made_after_the_commit_and_before_the_caller_go
 
 
 @pytest.mark.both_engines
+async def test_a_listener_that_fails_keeps_neither_the_others_nor_those_who_wait_from_hearing(
+    notes: Database,
+) -> None:
+    heard: list[int] = []
+
+    def announce(tx: Transaction, number: int) -> int:
+        write_note(tx, number, "news")
+        tx.after_commit(lambda: heard.append(1 // number))
+        tx.after_commit(lambda: heard.append(number))
+        return number
+
+    async with asyncio.timeout(10):
+        written = await asyncio.gather(*(notes.write(announce, number) for number in range(3)))
+    by_thread = await asyncio.to_thread(notes.write_now, announce, 3)
+    after = await asyncio.to_thread(notes.write_now, write_note, 4, "the lane lives")
+
+    assert ([*written, by_thread, after], heard) == ([0, 1, 2, 3, 4], [0, 1, 1, 0, 2, 0, 3])
+
+
+@pytest.mark.both_engines
 async def test_nothing_is_announced_for_a_work_that_failed(notes: Database) -> None:
     heard: list[str] = []
 
