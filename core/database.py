@@ -15,7 +15,7 @@ so a failing work fails alone. Announcements are given to `after_commit` and mad
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -27,6 +27,7 @@ from sqlmodel import SQLModel
 
 from core.engines import DATA, KEYSTORE, Profile, SideLock, copy_sqlite, open_engine
 from core.lanes import AsyncWork, BlockingWork, Lane, OutcomeUnknown, Transaction
+from core.readers import Readers
 
 __all__ = [
     "DATA",
@@ -70,7 +71,7 @@ class Database:
         self._writing: Engine | None = None
         self._reading: Engine | None = None
         self._lanes: list[Lane] = []
-        self._readers: ThreadPoolExecutor | None = None
+        self._readers: Readers | None = None
 
     def open(self) -> None:
         """Connect; refuse a SQLite file that another process has open for writing."""
@@ -79,7 +80,7 @@ class Database:
         self._writing = open_engine(self.url, self.profile, writes=True)
         self._reading = open_engine(self.url, self.profile, writes=False)
         self._lanes = [Lane(self._writing, 1 if self.is_postgres else GROUP_LIMIT) for _ in range(self._lane_count)]
-        self._readers = ThreadPoolExecutor(self._reader_count, thread_name_prefix="reader")
+        self._readers = Readers(self._reader_count)
 
     def close(self) -> None:
         """Finish what is queued, then disconnect."""
@@ -133,7 +134,7 @@ class Database:
         return answer.result()
 
     async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` on one consistent snapshot; it cannot write."""
+        """Run `work` on one consistent snapshot; it cannot write. Raises: Unavailable, when too many wait."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: self.read_now(work, *args, **kwargs))
 

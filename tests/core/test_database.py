@@ -2,11 +2,13 @@
 
 import asyncio
 import random
+import threading
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, insert, select, text
 
+from core import readers
 from core.database import KEYSTORE, Database, Transaction, insert_ignore
 from core.refusals import Invalid, Unavailable
 
@@ -120,6 +122,27 @@ async def test_a_reader_cannot_write(notes: Database) -> None:
     with pytest.raises(Exception, match=r"(?i)read-?only|readonly"):
         await notes.read(write_note, 1, "sneaky")
 
+    assert await notes.read(all_notes) == []
+
+
+async def test_of_too_many_who_would_read_the_last_are_refused_and_the_others_served(
+    notes: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "QUEUE_LIMIT", 5)
+    may_go_on = threading.Event()
+
+    def slow(tx: Transaction) -> list[tuple[int, str]]:
+        assert may_go_on.wait(10)
+        return all_notes(tx)
+
+    asked = [asyncio.create_task(notes.read(slow)) for _ in range(20)]
+    refused, _ = await asyncio.wait(asked, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    may_go_on.set()
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert refused
+    assert 5 <= sum(outcome == [] for outcome in outcomes) < 20
+    assert {getattr(outcome, "code", "served") for outcome in outcomes} == {"busy", "served"}
     assert await notes.read(all_notes) == []
 
 
