@@ -53,8 +53,6 @@ async def poll(request: Request) -> Response:
     try:
         frames = await visit.answer(asked.subs, wait_s)
         return _answer([protocol.write(welcome.greet(caller)), *frames] if asked.greet else frames)
-    except FAULTS:
-        raise Unavailable(retry_ms=2_000) from None
     finally:
         visit.leave()
         leaving.cancel()

@@ -177,12 +177,16 @@ class Chat:
         for event in events:
             if event.conversation_id in self.rooms:
                 fresh.setdefault(event.conversation_id, []).append(event)
-        for conversation_id, following in fresh.items():
-            room = self.rooms[conversation_id]
-            if following[-1].seq <= room.last(Audience.STAFF):  # it has read ahead, or the log has lost its end
-                self._doubt(room)
-            room.offer(following)
-        log.announce_hints(self.core, tops)
+        try:
+            for conversation_id, following in fresh.items():
+                self._offer(self.rooms[conversation_id], following)
+        finally:
+            log.announce_hints(self.core, tops)  # a room that could not take them hears of them as others do
+
+    def _offer(self, room: Room, following: Sequence[Event]) -> None:
+        if following[-1].seq <= room.last(Audience.STAFF):  # it has read ahead, or the log has lost its end
+            self._doubt(room)
+        room.offer(following)
 
     def _hear(self, channel: str, packed: bytes) -> None:
         named, *rest = hub.parts(packed)

@@ -23,9 +23,10 @@ from chat.presence import MOST_AT_ONCE
 from chat.protocol import BadFrame, Close, Hello
 from chat.rooms import Chat
 from chat.server import ABORT
+from core.database import FAULTS
 from core.identity import access
 from core.identity.callers import Caller
-from core.refusals import Refusal, TooMany
+from core.refusals import Refusal, TooMany, Unavailable
 from core.services import core_of
 from core.web import csrf, i18n
 
@@ -129,8 +130,10 @@ async def _sign_in(connection: HTTPConnection, hello: Hello, chat: Chat) -> Call
         if chat.presence.count(caller.ref) >= MOST_AT_ONCE:
             raise Refused(Close.ABUSE)
         await chat.core.limits.spend("socket.open", caller.sign_in or caller.ref)
-    except TooMany:
+    except (TooMany, Unavailable):
         raise Refused(Close.OVERLOADED) from None
+    except FAULTS:
+        raise Refused(Close.INTERNAL) from None
     except Refusal as refusal:
         raise Refused(Close.FORBIDDEN if refusal.status == 403 else Close.NOT_SIGNED_IN) from None
     return caller

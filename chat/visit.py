@@ -43,7 +43,7 @@ class Visit:
         self._chat = chat
         self._lang = lang
         self._reader = Reader(chat, self, self, open_unnoted)
-        self._entered = ""
+        self._told_of = ""
         self._openings: dict[str, list[str]] = {}
         self._news: set[str] = set()
         self._pages: dict[str, list[str]] = {}
@@ -107,7 +107,6 @@ class Visit:
     def restart(self, conversation_id: str) -> None:
         """The log is another telling now: what was fetched of the one before is not told."""
         self._pages.pop(conversation_id, None)
-        self._entered = conversation_id
         self._reader.restart(conversation_id)
 
     def close(self, code: Close) -> None:
@@ -137,14 +136,17 @@ class Visit:
         self._changed.set()
 
     def reply(self, *frames: protocol.ServerFrame) -> None:
-        """What opening a conversation answers."""
-        self.say(*map(protocol.write, frames))
-        if any(isinstance(frame, protocol.Reset) for frame in frames):
-            self._news.add(self._entered)
+        """What opening a conversation answers, or beginning it anew while another is being opened."""
+        for frame in frames:
+            if isinstance(frame, protocol.Reset | protocol.SubOk):
+                self._told_of = frame.c
+            if isinstance(frame, protocol.Reset):
+                self._news.add(frame.c)
+            self.say(protocol.write(frame))
 
     def say(self, *frames: str) -> None:
-        """As `reply`, for frames that are text already."""
-        self._openings.setdefault(self._entered, []).extend(frames)
+        """As `reply`, for frames that are text already: they belong to the conversation that was answered last."""
+        self._openings.setdefault(self._told_of, []).extend(frames)
 
     # ------------------------------------------------------------ the visit
 
@@ -160,7 +162,6 @@ class Visit:
         for conversation_id, cursor in subs.items():
             if self._is_over:
                 return
-            self._entered = conversation_id
             try:
                 await self._reader.subscribe(conversation_id, cursor)
             except NotFound:

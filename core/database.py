@@ -15,7 +15,7 @@ so a failing work fails alone. Announcements are given to `after_commit` and mad
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -29,6 +29,7 @@ from core import clock
 from core.engines import DATA, KEYSTORE, Profile, SideLock, copy_sqlite, open_engine
 from core.gathering import Gathering, Together
 from core.lanes import AsyncWork, BlockingWork, Lane, OutcomeUnknown, Transaction
+from core.readers import Readers
 
 __all__ = [
     "DATA",
@@ -75,7 +76,7 @@ class Database:
         self._writing: Engine | None = None
         self._reading: Engine | None = None
         self._lanes: list[Lane] = []
-        self._readers: ThreadPoolExecutor | None = None
+        self._readers: Readers | None = None
         self._gatherings: dict[Together[Any, Any], Gathering[Any, Any]] = {}  # Any: each verb has its own question
 
     def open(self) -> None:
@@ -85,7 +86,7 @@ class Database:
         self._writing = open_engine(self.url, self.profile, writes=True)
         self._reading = open_engine(self.url, self.profile, writes=False)
         self._lanes = [Lane(self._writing, 1 if self.is_postgres else GROUP_LIMIT) for _ in range(self._lane_count)]
-        self._readers = ThreadPoolExecutor(self._reader_count, thread_name_prefix="reader")
+        self._readers = Readers(self._reader_count)
 
     def close(self) -> None:
         """Finish what is queued, then disconnect."""
@@ -139,7 +140,7 @@ class Database:
         return answer.result()
 
     async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run `work` on one consistent snapshot; it cannot write."""
+        """Run `work` on one consistent snapshot; it cannot write. Raises: Unavailable, when too many wait."""
         return await self._begin_read(work, *args, **kwargs)
 
     async def read_together(self, work: Together[A, R], asked: A) -> R:

@@ -49,9 +49,16 @@ class Gathering(Generic[A, R]):
     def _read_next(self) -> None:
         asking, self._waiting = self._waiting[:MOST_TOGETHER], self._waiting[MOST_TOGETHER:]
         self._is_reading = bool(asking)
-        if asking:
+        if not asking:
+            return
+        waiting = [answer for _, answer in asking]
+        try:
             reading = self._read([question for question, _ in asking])
-            reading.add_done_callback(lambda done: self._answer([answer for _, answer in asking], done))
+        except Exception as error:  # too much waits already, or the house is closing
+            asyncio.get_running_loop().call_soon(self._read_next)
+            _settle(waiting, [error] * len(waiting))
+        else:
+            reading.add_done_callback(lambda done: self._answer(waiting, done))
 
     def _answer(self, waiting: "Sequence[asyncio.Future[R]]", reading: "asyncio.Future[Sequence[R | Refusal]]") -> None:
         self._read_next()
@@ -60,11 +67,14 @@ class Gathering(Generic[A, R]):
                 answer.cancel()
             return
         error = reading.exception()
-        answers = [error] * len(waiting) if error else reading.result()
-        for answer, found in zip(waiting, answers, strict=True):
-            if answer.done():
-                continue  # whoever asked has gone
-            if isinstance(found, BaseException):
-                answer.set_exception(found)
-            else:
-                answer.set_result(found)
+        _settle(waiting, [error] * len(waiting) if error else reading.result())
+
+
+def _settle(waiting: "Sequence[asyncio.Future[R]]", answers: "Sequence[R | BaseException]") -> None:
+    for answer, found in zip(waiting, answers, strict=True):
+        if answer.done():
+            continue  # whoever asked has gone
+        if isinstance(found, BaseException):
+            answer.set_exception(found)
+        else:
+            answer.set_result(found)

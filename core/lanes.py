@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import Result
 from sqlalchemy.exc import DBAPIError
@@ -29,6 +30,8 @@ from core.refusals import Unavailable
 T = TypeVar("T")
 
 QUEUE_LIMIT = 4_096
+
+log = structlog.get_logger("database")
 
 
 class OutcomeUnknown(Exception):
@@ -98,9 +101,8 @@ class AsyncWork(Work):
 
     def settle(self) -> None:
         """Announce, then answer; runs on the loop."""
-        if self.error is None and self.tx is not None:
-            for announce in self.tx.announcements:
-                announce()
+        if self.error is None:
+            _announce(self.tx)
         if self.answer.done():
             return
         if self.error is not None:
@@ -118,8 +120,7 @@ class BlockingWork(Work):
         if self.error is not None:
             self.answer.set_exception(self.error)
             return
-        for announce in self.tx.announcements if self.tx else ():
-            announce()
+        _announce(self.tx)
         self.answer.set_result(self.result)
 
 
@@ -225,6 +226,15 @@ def _settle(group: Sequence[Work]) -> None:
 def _settle_all(works: Sequence[Work]) -> None:
     for work in works:
         work.settle()
+
+
+def _announce(tx: Transaction | None) -> None:
+    """The commit stands, whatever a listener does: who asked must hear so, and the other listeners too."""
+    for announce in tx.announcements if tx else ():
+        try:
+            announce()
+        except Exception as error:
+            log.warning("announcement_failed", kind=type(error).__name__)
 
 
 def _as_refusal(error: BaseException) -> BaseException:

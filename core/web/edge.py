@@ -1,4 +1,8 @@
-"""The edge: the one place where a refusal becomes an answer of HTTP, and a fault becomes nothing but a number."""
+"""The edge: the one place where a refusal becomes an answer of HTTP, and a fault becomes nothing but a number.
+
+A database that is away is no fault of whoever asks and none of ours: it is refused like everything that may go well
+in a moment.
+"""
 
 import secrets
 
@@ -7,12 +11,15 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from core.refusals import NotFound, NotSignedIn, Refusal
+from core.database import OutcomeUnknown, is_away
+from core.refusals import NotFound, NotSignedIn, Refusal, Unavailable
 from core.web import i18n
 from core.web.bodies import json
 from core.web.rendering import render
 
 log = structlog.get_logger("web")
+
+AWAY_MS = 2_000
 
 
 class Edge:
@@ -44,7 +51,7 @@ class Edge:
         except Exception as error:
             if started:
                 raise
-            await fault(request, error)(scope, receive, send)
+            await failed(request, error)(scope, receive, send)
 
 
 def answer(request: Request, refusal: Refusal) -> Response:
@@ -56,6 +63,15 @@ def answer(request: Request, refusal: Refusal) -> Response:
     if isinstance(refusal, NotSignedIn) and request.url.path.startswith(("/desk", "/review", "/admin")):
         return RedirectResponse("/desk/sign-in", status_code=303)
     return render(request, "refusal.html", status=refusal.status, code=refusal.code, sentence=sentence)
+
+
+def failed(request: Request, error: Exception) -> Response:
+    """What could not be done, and was not decided by us."""
+    if not is_away(error):
+        return fault(request, error)
+    log.warning("database_away", kind=type(error).__name__)
+    code = "unknown" if isinstance(error, OutcomeUnknown) else "unavailable"
+    return answer(request, Unavailable(code, retry_ms=AWAY_MS))
 
 
 def fault(request: Request, error: Exception) -> Response:

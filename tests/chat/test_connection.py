@@ -1,6 +1,7 @@
 """What a client says takes effect in its order or is answered, and a busy moment leaves nothing behind."""
 
 import asyncio
+import logging
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -8,10 +9,12 @@ from typing import Any
 import msgspec
 import pytest
 import pytest_asyncio
+from sqlalchemy import text
 
 from chat import connection, protocol
 from chat.models import Conversation
-from chat.protocol import Err, Gone, Pong, State, SubOk, Tops
+from chat.protocol import Close, Err, Gone, Pong, State, SubOk, Tops
+from core.database import Transaction
 from core.identity.permissions import Purpose
 from core.services import Core
 from media.uploads import Media
@@ -131,3 +134,44 @@ async def test_a_client_that_follows_as_many_as_it_may_comes_back_and_hears_of_t
         answered = [each.c for each in his.got(Gone)], [(each.code, each.retry, each.c) for each in his.got(Err)]
 
     assert answered == (list(subs), [("too_many_open", "no", each) for each in beyond])
+
+
+# ---------------------------------------------------------------- while the database is away
+
+
+@pytest_asyncio.fixture
+async def outage(house: House) -> AsyncIterator[None]:
+    """Nobody can be recognised; in the end it is as it was, for those who clean up."""
+    yield
+    await house.core.database.write(_rename, "sign_in_away", "sign_in")
+
+
+def _rename(tx: Transaction, name: str, to: str) -> None:
+    tx.execute(text(f"ALTER TABLE {name} RENAME TO {to}"))
+
+
+async def test_who_greets_while_nobody_can_be_recognised_is_told_to_come_again(
+    house: House, outage: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    amy = await house.guest()
+    await house.core.database.write(_rename, "sign_in", "sign_in_away")
+
+    async with house.socket(amy) as raw:
+        hers = Client(raw)
+        await hers.say(t="hello", csrf=amy.csrf)
+        code = await hers.closed()
+
+    assert code == Close.INTERNAL
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.ERROR] == []
+
+
+@pytest.mark.parametrize("path", ["/chat/poll", "/chat/send"])
+async def test_who_asks_without_a_socket_meanwhile_is_told_to_come_again(house: House, outage: None, path: str) -> None:
+    amy = await house.guest()
+    await house.core.database.write(_rename, "sign_in", "sign_in_away")
+
+    async with house.browser(amy) as http:
+        answer = await http.post(path, json={} if path == "/chat/poll" else [])
+
+    assert answer.status_code == 503
+    assert answer.json()["retry_ms"] > 0

@@ -231,6 +231,25 @@ async def test_every_card_reaches_the_inbox_when_many_change_at_once(house: Hous
     assert len(shown) == len(chats)
 
 
+async def test_a_room_that_cannot_take_an_event_keeps_nobody_from_the_answer_and_reads_it_then(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy = await house.guest()
+    chat, other = await house.conversation(amy), await house.conversation(amy)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    async with house.connect(amy, subs={chat.id: {}, other.id: {}}) as hers:
+        monkeypatch.setattr(house.chat.rooms[chat.id], "offer", fail)
+        sent = {await hers.send(chat), await hers.send(other)}
+        acked = {(await hers.until(Ack)).m for _ in range(2)}
+        while not {(chat.id, 2), (other.id, 2)} <= {(event.c, event.s) for event in hers.got(Ev)}:
+            await hers.until(Ev)
+
+    assert acked == sent
+
+
 async def left(house: House, chat: Conversation) -> None:
     """Until nobody is in the room any more."""
     async with asyncio.timeout(5):

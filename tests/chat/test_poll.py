@@ -2,23 +2,28 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, TypeVar
 
 import httpx
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 
 from chat import conversations, protocol
 from chat.models import Conversation
 from chat.outlet import MESSAGE_BYTES
 from chat.presence import MOST_AT_ONCE
 from chat.protocol import Ack, Bye, Err, Ev, Gone, Page, Reset, State, SubOk, Tops, TypingNow, Welcome
+from chat.reader import Reader
+from chat.statements import CONVERSATION
+from chat.watching import Room
 from core import clock
 from core.database import Transaction
-from core.hub import SIGN_OUT, hint
+from core.hub import ACCESS, EPOCH, SIGN_OUT, hint
 from core.identity.callers import Caller, Role
 from core.identity.models import SignIn
+from core.identity.permissions import Purpose
 from core.ledger import ENTRY
 from core.services import Core
 from media.uploads import Media
@@ -475,3 +480,46 @@ async def _status(house: House, who: SignedIn, path: str, text: str) -> int:
     async with house.browser(who) as http:
         answer: httpx.Response = await http.post(path, content=text, headers={"Content-Type": "application/json"})
     return answer.status_code
+
+
+async def test_one_conversation_that_begins_anew_and_ends_takes_nothing_of_the_next_along(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amy = await house.guest()
+    first, second = await house.conversation(amy), await house.conversation(amy)
+    begun, may_go_on, open_in = asyncio.Event(), asyncio.Event(), Reader._open_in
+
+    async def open_slowly(reader: Reader, room: Room, purpose: Purpose | None) -> Any:  # Any: as the reader has it
+        if room.id == second.id:
+            begun.set()
+            await may_go_on.wait()
+        return await open_in(reader, room, purpose)
+
+    monkeypatch.setattr(Reader, "_open_in", open_slowly)
+
+    polling = asyncio.create_task(house.poll(amy, {first.id: {}, second.id: {}}))
+    await asyncio.wait_for(begun.wait(), 5)
+    room = house.chat.rooms[first.id]
+    await _change(house, first, EPOCH, epoch="0" * 16)
+    await until(lambda: room.epoch == "0" * 16)
+    await _change(house, first, ACCESS, expires_ms=0)
+    await until(lambda: not room.watchers)
+    may_go_on.set()
+    got = await polling
+
+    assert of(Gone, got) == [Gone(first.id)]
+    assert [(frame.c, frame.first) for frame in of(SubOk, got)] == [(second.id, 1)]
+    assert [(event.c, event.s) for event in of(Ev, got)] == [(second.id, 1)]
+
+
+async def _change(house: House, chat: Conversation, channel: str, **values: Any) -> None:  # Any: columns
+    """What another process does to the conversation, and its hint."""
+    statement = update(CONVERSATION).where(CONVERSATION.c.id == chat.id).values(**values)
+    await house.core.database.write(lambda tx: tx.execute(statement))
+    house.core.hub.publish(channel, hint(chat.id))
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not is_so():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)

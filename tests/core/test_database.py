@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from sqlalchemy import Column, Integer, MetaData, String, Table, bindparam, inse
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from core import engines
+from core import engines, readers
 from core.database import DATA, KEYSTORE, Database, Transaction, copy_rows, insert_ignore
 from core.engines import open_engine
 from core.refusals import Invalid, Unavailable
@@ -113,6 +114,26 @@ async def test_an_announcement_is_made_after_the_commit_and_before_the_caller_go
 
 
 @pytest.mark.both_engines
+async def test_a_listener_that_fails_keeps_neither_the_others_nor_those_who_wait_from_hearing(
+    notes: Database,
+) -> None:
+    heard: list[int] = []
+
+    def announce(tx: Transaction, number: int) -> int:
+        write_note(tx, number, "news")
+        tx.after_commit(lambda: heard.append(1 // number))
+        tx.after_commit(lambda: heard.append(number))
+        return number
+
+    async with asyncio.timeout(10):
+        written = await asyncio.gather(*(notes.write(announce, number) for number in range(3)))
+    by_thread = await asyncio.to_thread(notes.write_now, announce, 3)
+    after = await asyncio.to_thread(notes.write_now, write_note, 4, "the lane lives")
+
+    assert ([*written, by_thread, after], heard) == ([0, 1, 2, 3, 4], [0, 1, 1, 0, 2, 0, 3])
+
+
+@pytest.mark.both_engines
 async def test_nothing_is_announced_for_a_work_that_failed(notes: Database) -> None:
     heard: list[str] = []
 
@@ -142,6 +163,27 @@ async def test_a_reader_cannot_write(notes: Database) -> None:
     with pytest.raises(Exception, match=r"(?i)read-?only|readonly"):
         await notes.read(write_note, 1, "sneaky")
 
+    assert await notes.read(all_notes) == []
+
+
+async def test_of_too_many_who_would_read_the_last_are_refused_and_the_others_served(
+    notes: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readers, "QUEUE_LIMIT", 5)
+    may_go_on = threading.Event()
+
+    def slow(tx: Transaction) -> list[tuple[int, str]]:
+        assert may_go_on.wait(10)
+        return all_notes(tx)
+
+    asked = [asyncio.create_task(notes.read(slow)) for _ in range(20)]
+    refused, _ = await asyncio.wait(asked, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+    may_go_on.set()
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+
+    assert refused
+    assert 5 <= sum(outcome == [] for outcome in outcomes) < 20
+    assert {getattr(outcome, "code", "served") for outcome in outcomes} == {"busy", "served"}
     assert await notes.read(all_notes) == []
 
 
