@@ -24,7 +24,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
+from core import clock
 from core.engines import DATA, KEYSTORE, Profile, SideLock, copy_sqlite, open_engine
+from core.gathering import Gathering, Together
 from core.lanes import AsyncWork, BlockingWork, Lane, OutcomeUnknown, Transaction
 
 __all__ = [
@@ -48,6 +50,8 @@ SQLModel.metadata.naming_convention = {  # so that a migration can name what it 
 
 P = ParamSpec("P")
 T = TypeVar("T")
+A = TypeVar("A")
+R = TypeVar("R")
 
 Millis = BigInteger  # UTC milliseconds since 1970
 GROUP_LIMIT = 256
@@ -68,6 +72,7 @@ class Database:
         self._reading: Engine | None = None
         self._lanes: list[Lane] = []
         self._readers: ThreadPoolExecutor | None = None
+        self._gatherings: dict[Together[Any, Any], Gathering[Any, Any]] = {}  # Any: each verb has its own question
 
     def open(self) -> None:
         """Connect; refuse a SQLite file that another process has open for writing."""
@@ -131,8 +136,22 @@ class Database:
 
     async def read(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `work` on one consistent snapshot; it cannot write."""
+        return await self._begin_read(work, *args, **kwargs)
+
+    async def read_together(self, work: Together[A, R], asked: A) -> R:
+        """As `read`, for one of many who ask the same at the same time: `core.gathering`. Raises: Refusal."""
+        gathering = self._gatherings.get(work)
+        if gathering is None:
+            gathering = Gathering(lambda all_asked: self._begin_read(work, all_asked, now=clock.now()))
+            self._gatherings[work] = gathering
+        answer: R = await gathering.ask(asked)
+        return answer
+
+    def _begin_read(
+        self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> "asyncio.Future[T]":
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, lambda: self.read_now(work, *args, **kwargs))
+        return loop.run_in_executor(self._readers, lambda: self.read_now(work, *args, **kwargs))
 
     def read_now(self, work: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """The blocking twin of `read`."""
