@@ -18,12 +18,13 @@ from typing import Any
 import structlog
 from prometheus_client import Counter, Gauge
 
-from chat import beacon, conversations, log
+from chat import beacon, catching, log
 from chat.attendance import Attendance
 from chat.audiences import Audience, Event
 from chat.batches import Answer, Batches, settling
+from chat.catching import Lack
 from chat.leaving import Leaving
-from chat.log import Ack, Draft, Prepare, Span, Top
+from chat.log import Ack, Draft, Prepare, Top
 from chat.pace import Paces
 from chat.presence import Presence
 from chat.protocol import Close
@@ -37,7 +38,6 @@ from core.database import Transaction
 from core.identity import codes, permissions, signins
 from core.identity.callers import Caller
 from core.identity.permissions import Operation
-from core.refusals import NotFound
 from core.services import Core
 from media.uploads import Media
 
@@ -144,14 +144,9 @@ class Chat:
 
     async def read_events(self, conversation_id: str, audience: Audience, start: int, limit: int) -> list[Event]:
         """Events of the log from a number of this side's counting on; nothing of a conversation that is gone."""
-        return await self.core.database.read(self._read, conversation_id, audience, Span(limit, start))
-
-    def _read(self, tx: Transaction, conversation_id: str, audience: Audience, span: Span) -> list[Event]:
-        try:
-            row = conversations.get(tx, conversation_id, now=clock.now())
-        except NotFound:
-            return []
-        return log.read(tx, self.core, row, audience, span)
+        return await self.core.database.read_together(
+            catching.read, Lack(self.core, conversation_id, audience, start, limit)
+        )
 
     def join(self, connection: Connection) -> None:
         """A signed-in socket."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Row, Table, text
+from sqlalchemy import Row, Table, TextClause, text
 
 from chat.audiences import Event
 from chat.models import Conversation, EventRow, OrderLink, ReadMark
@@ -27,6 +27,7 @@ _encoder = msgspec.json.Encoder()
 _PIECES = tuple(1 << power for power in range(8, -1, -1))  # rows in one statement, so that few are ever prepared
 
 Name = tuple[str, str, str]  # conversation, sender, client id
+Rows = dict[str, list[Row[Any]]]  # by conversation. Any: rows of the whole table
 
 
 class Known(Struct, frozen=True):
@@ -110,6 +111,28 @@ def known(tx: Transaction, names: Collection[Name]) -> dict[Name, Known]:
     statement = _KNOWN_POSTGRES if tx.is_postgres else _KNOWN_SQLITE
     found: Sequence[Any] = tx.execute(statement, {"wanted": _json(names)}).all()
     return {(row[0], row[1], row[2]): Known(row[3], row[4], row[5], bytes(row[6])) for row in found}
+
+
+def between(tx: Transaction, number: str, spans: Collection[tuple[str, int, int]]) -> Rows:
+    """The rows of many logs whose `number` (a column of ours) is in a span, first and last included, in its order."""
+    found: dict[str, dict[int, Row[Any]]] = {}  # Any: rows of the whole table
+    for each in tx.execute(_between(number, tx.is_postgres), {"wanted": _json(spans)}):
+        found.setdefault(each.conversation_id, {})[each.seq] = each  # spans of one log may overlap
+    return {conversation: list(rows.values()) for conversation, rows in found.items()}
+
+
+@cache
+def _between(number: str, is_postgres: bool) -> TextClause:  # noqa: FBT001  (the key of a cache)
+    each = "jsonb_array_elements(CAST(:wanted AS jsonb))" if is_postgres else "json_each(:wanted)"
+    return text(
+        f"""
+        SELECT e.* FROM (SELECT value ->> 0 AS c, CAST(value ->> 1 AS bigint) AS first,
+                         CAST(value ->> 2 AS bigint) AS last FROM {each}) w
+        {"JOIN" if is_postgres else "CROSS JOIN"} event e
+        ON e.conversation_id = w.c AND e.{number} BETWEEN w.first AND w.last
+        ORDER BY e.conversation_id, e.{number}, e.seq
+        """  # noqa: S608  (names of ours)
+    )
 
 
 _LOCKED_SQLITE = text(  # the one writing transaction excludes every other
