@@ -41,7 +41,6 @@ class Connection:
         self.chat = chat
         self.caller = caller
         self.audience = audiences.of_caller(caller)
-        self.has_inbox = False
         self._wants_inbox = inbox and caller.is_staff
         self.lang = lang
         self.out = Outlet(send, abort, self._fetch)
@@ -98,6 +97,7 @@ class Connection:
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
+        self.chat.states.remove_desk(self)
         for _, errand in self._errands:
             errand.close()
         self.reader.leave_all()
@@ -142,7 +142,7 @@ class Connection:
     async def _begin(self, subs: dict[str, Cursor]) -> None:
         if self._wants_inbox:
             await self.chat.core.database.write(_note_inbox, self.caller, now=clock.now())
-            self.has_inbox = True
+            self.chat.states.add_desk(self)
         for conversation_id, cursor in list(subs.items())[: protocol.SUBSCRIPTIONS]:
             try:
                 await self.reader.subscribe(conversation_id, cursor)

@@ -61,15 +61,8 @@ class Connection(Watcher, Protocol):
     """What the service needs of a socket."""
 
     @property
-    def has_inbox(self) -> bool:
-        """Whether it shows the inbox."""
-
-    @property
     def sending_since(self) -> float | None:
         """Since when (steady clock, seconds) a write has been waiting for the other side."""
-
-    def purpose_of(self, conversation_id: str) -> Purpose | None:
-        """For what a member of staff opened the conversation."""
 
     def close(self, code: Close) -> None:
         """End it in good order."""
@@ -274,13 +267,10 @@ class Chat:
         self._take_from_strangers(conversation_ids, rows)
 
     def _take_from_strangers(self, conversation_ids: Sequence[str], rows: Mapping[str, Standing]) -> None:
-        purposes = {id(each): each.purpose_of for each in self.connections}
         for conversation_id in conversation_ids:
             room, row = self.rooms.get(conversation_id), rows.get(conversation_id)
             for watcher in list(room.watchers) if room else ():
-                purpose_of = purposes.get(id(watcher))
-                purpose = purpose_of(conversation_id) if purpose_of else None
-                if row is None or not _may_read(watcher, row, purpose):
+                if row is None or not _may_read(watcher, row, watcher.purpose_of(conversation_id)):
                     watcher.lose(conversation_id)
 
     # ------------------------------------------------------------ the pulse

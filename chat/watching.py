@@ -21,6 +21,7 @@ from chat import audiences
 from chat.audiences import AMENDING_KINDS, Audience, Event
 from chat.standing import Standing
 from core.identity.callers import Caller
+from core.identity.permissions import Purpose
 from core.refusals import Refusal
 
 log = structlog.get_logger("chat")
@@ -37,6 +38,9 @@ class Watcher(Protocol):
 
     audience: Audience
     caller: Caller
+
+    def purpose_of(self, conversation_id: str) -> Purpose | None:
+        """For what a member of staff opened the conversation."""
 
     def wake(self, conversation_id: str) -> None:
         """There are new events to fetch."""
