@@ -41,7 +41,6 @@ class Connection:
         self.chat = chat
         self.caller = caller
         self.audience = audiences.of_caller(caller)
-        self.has_inbox = False
         self._wants_inbox = inbox and caller.is_staff
         self.lang = lang
         self.out = Outlet(send, abort, self._fetch)
@@ -110,6 +109,7 @@ class Connection:
         if self._runner is not None:
             self._runner.cancel()
             await asyncio.gather(self._runner, return_exceptions=True)
+        self.chat.states.remove_desk(self)
         for _, errand in self._errands:
             errand.close()
         self._reaching.finish(lambda _, errand: self.chat.spawn(_unless_refused(errand)))
@@ -158,7 +158,7 @@ class Connection:
     async def _begin(self, subs: Sequence[tuple[str, Cursor]]) -> None:
         if self._wants_inbox:
             await self.chat.core.database.write(_note_inbox, self.caller, now=clock.now())
-            self.has_inbox = True
+            self.chat.states.add_desk(self)
         for conversation_id, cursor in subs[: protocol.SUBSCRIPTIONS]:
             if self.out.is_ending:
                 return

@@ -25,14 +25,6 @@ CARDS_AT_ONCE = 200
 LATELY = 2 * clock.MINUTE  # longer than the longest pause between two beacons, and than clocks are apart
 
 
-class Desk(Watcher, Protocol):
-    """A socket that may show the inbox."""
-
-    @property
-    def has_inbox(self) -> bool:
-        """Whether it does."""
-
-
 class Service(Protocol):
     """What is shown, and to whom."""
 
@@ -41,9 +33,6 @@ class Service(Protocol):
 
     @property
     def presence(self) -> Presence: ...
-
-    @property
-    def connections(self) -> Iterable[Desk]: ...
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> bool: ...
 
@@ -55,11 +44,20 @@ class States:
         self._chat = chat
         self._undealt: set[str] = set()
         self._rooms_of: dict[str, set[Room]] = {}
+        self._desks: set[Watcher] = set()
         self._is_dealing = False
+
+    def add_desk(self, desk: Watcher) -> None:
+        """This socket shows the inbox from now on."""
+        self._desks.add(desk)
+
+    def remove_desk(self, desk: Watcher) -> None:
+        """It does so no more, if it did."""
+        self._desks.discard(desk)
 
     def deal(self, conversation_id: str) -> None:
         """A card has changed; those that change while cards are being made go into the next round together."""
-        if not any(connection.has_inbox for connection in self._chat.connections):
+        if not self._desks:
             return
         self._undealt.add(conversation_id)
         self.resume()
@@ -71,7 +69,7 @@ class States:
 
     async def deal_lately(self) -> None:
         """Deal what has moved while hints may have been lost: no room watches a card."""
-        if any(connection.has_inbox for connection in self._chat.connections):
+        if self._desks:
             since = clock.now() - LATELY
             for conversation_id in await self._chat.core.database.read(conversations.moved_since, since):
                 self.deal(conversation_id)
@@ -103,16 +101,14 @@ class States:
     def _show_card(self, row: Conversation, card: Card) -> None:
         shown = protocol.write(protocol.State(row.id, "card", card.version, protocol.plain(card)))
         lost = _gone(row.id, card.version)
-        for connection in self._chat.connections:
-            if connection.has_inbox:
-                may = permissions.can(connection.caller, Operation.READ_CONVERSATION, log.resource(row))
-                connection.tell(("card", row.id), shown if may else lost)
+        for desk in self._desks:
+            may = permissions.can(desk.caller, Operation.READ_CONVERSATION, log.resource(row))
+            desk.tell(("card", row.id), shown if may else lost)
 
     def _take_card(self, conversation_id: str) -> None:
         """Erased, expired or without its key: what was shown of it goes from every inbox."""
-        for connection in self._chat.connections:
-            if connection.has_inbox:
-                connection.tell(("card", conversation_id), _gone(conversation_id, 0))
+        for desk in self._desks:
+            desk.tell(("card", conversation_id), _gone(conversation_id, 0))
 
     async def show_mark(self, room: Room, participant: str, sides: Collection[Audience]) -> None:
         """A participant's marks have moved for these sides."""
@@ -125,7 +121,7 @@ class States:
 
     def show_typing(self, room: Room, participant: str) -> None:
         """A participant is writing; they themselves need not be told."""
-        name = next((each.caller.name for each in self._chat.connections if each.caller.ref == participant), None)
+        name = next((each.caller.name for each in room.watchers if each.caller.ref == participant), None)
         if name is not None:
             _show_typing(room, participant, name)
         elif room.watchers:

@@ -34,7 +34,6 @@ from core.refusals import NotFound, NotSignedIn, Refusal, Unavailable
 class Visit:
     """One poll: `await visit.answer(subs, wait_s)`, then `visit.leave()`."""
 
-    has_inbox = False
     sending_since: float | None = None  # the server writes the answer when the visit is over
 
     def __init__(self, chat: "rooms.Chat", caller: Caller, lang: str) -> None:

@@ -34,10 +34,6 @@ class Connection(Watcher, Protocol):
     """What the service needs of a socket."""
 
     @property
-    def has_inbox(self) -> bool:
-        """Whether it shows the inbox."""
-
-    @property
     def sending_since(self) -> float | None:
         """Since when (steady clock, seconds) a write has been waiting for the other side."""
 

@@ -201,7 +201,8 @@ def _held(job: Job) -> Any:  # Any: a condition
 
 
 def _plan_periodic(tx: Transaction, every: Mapping[str, int], *, now: int | None) -> None:
-    for kind in every:
+    planned = tx.execute(select(JOB.c.kind).where(JOB.c.key == EVERY)).scalars()
+    for kind in every.keys() - set(planned):
         enqueue(tx, kind, {}, run_ms=_now(tx, now), key=EVERY)
 
 
