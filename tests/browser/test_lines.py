@@ -234,6 +234,7 @@ def test_a_dead_server_is_announced_once_while_the_banner_counts_down(mortal: Si
         expect(banner).to_contain_text(re.compile(r"Next try in [23456789] s"), timeout=A_WHILE)
         expect(agent.page.locator("desk-line")).to_contain_text("No connection")
         expect(agent.page.locator("desk-line")).to_contain_text("Next try in", timeout=A_WHILE)
+        expect(agent.page.locator("desk-thread .banner")).to_contain_text("Next try in", timeout=A_WHILE)
         for page in (shopper.page, agent.page):
             assert axe_findings(page) == []
         said = shopper.page.evaluate("window.__said")

@@ -130,8 +130,9 @@ export class DeskThread extends Pane {
   /** @param {Card | undefined} card */
   #banner(card) {
     if (this.#wrong) return html`<p class="banner bad" role="alert">${this.#wrong}</p>`;
-    if (this.desk.session.outage.isBroken()) {
-      return html`<div class="banner"><span class="grow">${lost(this.desk)}</span><button class="link" type="button" @click=${() => this.desk.session.retryNow()}>${t('try_now')}</button></div>`;
+    const { outage } = this.desk.session;
+    if (outage.isBroken()) {
+      return html`<div class="banner"><span class="grow">${lost(this.desk)}${outage.look() === 'waiting' ? ` ${t('retry_in', { s: outage.seconds() })}` : ''}</span><button class="link" type="button" @click=${() => this.desk.session.retryNow()}>${t('try_now')}</button></div>`;
     }
     if (card?.state === 'resolved') return html`<p class="banner info">${t('resolved_notice')}</p>`;
     if (card?.assignee && card.assignee.id !== this.desk.me.id) {
