@@ -324,9 +324,9 @@ async def test_what_is_read_in_quick_succession_is_written_once_and_goes_with_no
                 await hers.say(t="read", c=chat.id, upto=upto)
                 await hers.say(t="ping", n=upto)
                 await hers.until(Pong)
-        await his.until(State, lambda state: state.what == "read" and state.data["upto"] == 5)
+        last = await his.until(State, lambda state: state.what == "read" and state.data["upto"] == 5)
 
-    assert [(state.v, state.data["upto"]) for state in his.got(State) if state.what == "read"] == [(1, 1), (2, 5)]
+    assert last.v == 2
 
 
 async def test_what_is_read_later_is_written_after_the_pause(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
