@@ -132,9 +132,12 @@ def shoppers() -> Sequence[Shopper]:
     return _read("shoppers", list[Shopper])
 
 
+_CONSONANTS = "bcdfghjklmnpqrstvwxz"
+
+
 def password(core: Core, login: str) -> str:
-    """Four groups of letters that only this installation can tell."""
-    letters = "".join(chr(ord("a") + byte % 26) for byte in core.vault.lookup("demo_password", login)[:16])
+    """Four groups of consonants that only this installation can tell; a login in them would make it weak."""
+    letters = "".join(_CONSONANTS[byte % len(_CONSONANTS)] for byte in core.vault.lookup("demo_password", login)[:16])
     return "-".join(letters[at : at + 4] for at in range(0, 16, 4))
 
 

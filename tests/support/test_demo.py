@@ -80,6 +80,12 @@ def test_passwords_differ_and_are_written_nowhere(shop: Core) -> None:
     assert all(each.password not in (demo.FOLDER / "staff.json").read_text() for each in shown)
 
 
+def test_no_password_can_hold_a_login(shop: Core) -> None:
+    for member in demo.staff_credentials(shop, now=MINUTE):
+        alphabet = set("".join(demo.password(shop, f"{member.login} {number}") for number in range(50)))
+        assert not set(member.login) <= alphabet
+
+
 def test_a_code_lasts_thirty_seconds(shop: Core) -> None:
     now = {each.login: each.code for each in demo.staff_credentials(shop, now=NOW)}
     soon = {each.login: each.code for each in demo.staff_credentials(shop, now=NOW + MINUTE)}
