@@ -98,25 +98,17 @@ class Batches:
 
     async def _write(self, number: int, batch: Sequence[_Waiting]) -> None:
         """Write the batch, again after a pause when the connection broke: the same ids give the same answers."""
-        for pause in PAUSES_S:
+        for pause in (*PAUSES_S, None):
             try:
                 await self._attempt(number, batch)
-            except (OutcomeUnknown, OperationalError):
-                await asyncio.sleep(pause)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
+            except (OutcomeUnknown, DBAPIError) as error:
+                if not _may_be_stored(error):
                     raise
+                if pause is None:
+                    raise Unavailable("unknown", retry_ms=2_000) from None
                 await asyncio.sleep(pause)
             else:
                 return
-        try:
-            await self._attempt(number, batch)
-        except (OutcomeUnknown, OperationalError):
-            raise Unavailable("unknown", retry_ms=2_000) from None
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-            raise Unavailable("unknown", retry_ms=2_000) from None
 
     async def _attempt(self, number: int, batch: Sequence[_Waiting]) -> None:
         await self._core.database.write_in(number, self._append, batch, now=clock.now())
@@ -134,6 +126,11 @@ def _take(lane: "deque[_Waiting]") -> list[_Waiting]:
         size += lane[0].size
         batch.append(lane.popleft())
     return batch
+
+
+def _may_be_stored(error: OutcomeUnknown | DBAPIError) -> bool:
+    """Whether the connection broke, so that nobody knows; anything else is about the data."""
+    return isinstance(error, OutcomeUnknown | OperationalError) or error.connection_invalidated
 
 
 def _answer(batch: Sequence[_Waiting], outcomes: Sequence[Ack | BaseException]) -> None:
