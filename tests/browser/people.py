@@ -10,6 +10,7 @@ from tests.browser.conftest import OpenContext
 from tests.site import Site
 
 _SIGNED_IN: dict[tuple[str, str], StorageState] = {}
+A_WHILE = 45_000
 CODE = re.compile(r"\b(\d{4}) ?(\d{4})\b")
 
 
@@ -58,6 +59,11 @@ class Shopper:
     def attach(self, picture: Path) -> None:
         """Choose a picture and wait until it is ready to go."""
         self.chat.locator("input[type=file]").set_input_files(picture)
+
+    def go_offline(self) -> None:
+        """Without a network, and the page knows it."""
+        self.page.context.set_offline(True)
+        expect(self.page.locator("chat-line")).to_contain_text("You’re offline", timeout=A_WHILE)
 
 
 @dataclass

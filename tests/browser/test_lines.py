@@ -8,10 +8,9 @@ import pytest
 from playwright.sync_api import Error, Locator, Page, expect
 
 from tests.browser.conftest import OpenContext, axe_findings
-from tests.browser.people import Shopper, Staff, at_the_desk, on_the_page
+from tests.browser.people import A_WHILE, Shopper, Staff, at_the_desk, on_the_page
 from tests.site import Site
 
-A_WHILE = 45_000
 STORED = """
 async () => {
   const database = await new Promise((resolve, reject) => {

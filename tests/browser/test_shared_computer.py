@@ -6,12 +6,10 @@ import re
 from playwright.sync_api import CDPSession, Dialog, Page, WebSocketRoute, expect
 
 from tests.browser.conftest import OpenContext, axe_findings
-from tests.browser.people import Shopper, at_the_desk, on_the_page
+from tests.browser.people import A_WHILE, Shopper, at_the_desk, on_the_page
 from tests.browser.test_lines import STORED
 from tests.browser.test_storage import stored
 from tests.site import Site
-
-A_WHILE = 45_000
 
 
 def without_network(page: Page) -> CDPSession:
@@ -105,8 +103,7 @@ def test_a_guest_whose_sign_in_has_ended_is_told_the_truth(site: Site, browse: O
     shopper.agree()
     shopper.say("Curtain one")
     expect(shopper.log).to_contain_text("Sent")
-    shopper.page.context.set_offline(True)
-    expect(shopper.page.locator("chat-line")).to_contain_text("You’re offline", timeout=A_WHILE)
+    shopper.go_offline()
     shopper.say("Curtain two")
     shopper.composer.fill("Curtain three")
 
@@ -139,8 +136,7 @@ def test_a_sign_out_that_fails_takes_nothing_away(site: Site, browse: OpenContex
     shopper.agree()
     shopper.say("Door zero")
     expect(shopper.log).to_contain_text("Sent")
-    shopper.page.context.set_offline(True)
-    expect(shopper.page.locator("chat-line")).to_contain_text("You’re offline", timeout=A_WHILE)
+    shopper.go_offline()
     shopper.say("Door one")
 
     asked = sign_out(shopper)

@@ -3,8 +3,8 @@
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenContext
-from tests.browser.people import Shopper, at_the_desk, on_the_page
-from tests.browser.test_lines import A_WHILE, STORED, lines
+from tests.browser.people import A_WHILE, at_the_desk, on_the_page
+from tests.browser.test_lines import STORED, lines
 from tests.site import Site
 
 TAKE_AWAY = """
@@ -38,12 +38,6 @@ NAMES = """
 """
 
 
-def offline(shopper: Shopper) -> None:
-    """Without a network, and the page knows it."""
-    shopper.page.context.set_offline(True)
-    expect(shopper.page.locator("chat-line")).to_contain_text("You’re offline", timeout=A_WHILE)
-
-
 def stored(page: Page, wanted: int) -> list[str]:
     """So many rows on the disk, once there are."""
     for _ in range(50):
@@ -59,7 +53,7 @@ def test_words_written_after_the_storage_was_taken_away_outlive_the_page(site: S
     shopper.agree()
     shopper.say("Shelf zero")
     expect(shopper.log).to_contain_text("Sent")
-    offline(shopper)
+    shopper.go_offline()
     shopper.say("Shelf one")
     assert len(stored(shopper.page, 1)) == 1
 
@@ -87,7 +81,7 @@ def test_a_storage_that_never_answers_holds_nobody_up_and_is_not_called_kept(sit
     agent.open("Mute zero")
     expect(agent.log).to_contain_text("Mute zero")
 
-    offline(shopper)
+    shopper.go_offline()
     shopper.say("Mute one")
     expect(shopper.page.locator("chat-line .banner")).to_contain_text("Keep this page open")
     with shopper.page.expect_event("dialog") as asked:

@@ -1,41 +1,20 @@
 // The session against a server made of nothing but frames: order, resending, resuming, healing.
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { Session } from '../../web/core/session.js';
 import { pass, startClocks, stopClocks } from './clocks.mjs';
+import { Socket, sessionOf } from './lines.mjs';
 
 const me = { ref: 'visitor:1', kind: 'shopper', name: 'Visitor 1' };
 const agent = { ref: 'agent', kind: 'agent', name: 'Mei' };
 
-class Socket {
-  sent = [];
-  constructor() {
-    Socket.all.push(this);
-  }
-  send(text) {
-    this.sent.push(JSON.parse(text));
-  }
-  close() {}
-  hear(...frames) {
-    this.onmessage({ data: JSON.stringify(frames) });
-  }
-  of(type) {
-    return this.sent.filter((frame) => frame.t === type);
-  }
-  welcome() {
-    this.onopen();
-    this.hear({ t: 'welcome', sid: 's', me, now: Date.now(), hb: 25, limits: {}, proto: 'aftercare.v1', features: [] });
-  }
-}
-
 let session;
 
 function begin() {
-  session = new Session({ as: 'shopper', me, csrf: () => 'token', url: 'ws://x', makeSocket: () => new Socket() });
+  session = sessionOf(me);
   const thread = session.watch('c1');
   session.start();
   const socket = Socket.all.at(-1);
-  socket.welcome();
+  socket.welcome(me);
   socket.hear({ t: 'sub_ok', c: 'c1', ep: 'e1', last: 0, first: 1 });
   return { thread, socket };
 }
@@ -82,7 +61,7 @@ test('after a break the unacknowledged go out again in order, and the cursor is 
   socket.onclose({ code: 1006 });
   pass(0);
   const next = Socket.all.at(-1);
-  next.welcome();
+  next.welcome(me);
 
   assert.deepEqual(next.sent[0].subs, { c1: { cur: 1, ep: 'e1' } });
   assert.deepEqual(next.of('send').map(({ m, after }) => [m, after]), [[second, undefined]]);
@@ -95,7 +74,7 @@ test('a message written without a line goes out when it is back', async () => {
   const id = await session.send('c1', 'message', { text: 'offline' });
   assert.equal(thread.rows()[0].delivery, 'waiting');
   pass(0);
-  Socket.all.at(-1).welcome();
+  Socket.all.at(-1).welcome(me);
 
   assert.deepEqual(Socket.all.at(-1).of('send').map(({ m }) => m), [id]);
 });
@@ -173,7 +152,7 @@ test('a sign-in that ended stops the line; an overloaded server does not', () =>
 
   socket.onclose({ code: 1013 });
   pass(10_000);
-  Socket.all.at(-1).welcome();
+  Socket.all.at(-1).welcome(me);
   Socket.all.at(-1).onclose({ code: 4401 });
   pass(600_000);
 
@@ -197,7 +176,7 @@ test('a guest who proves who she is takes her unsent words along', async () => {
   const id = await session.send('c1', 'message', { text: 'mine' });
 
   await session.become({ ref: 'person:9', kind: 'shopper', name: 'Hana' }, new Outbox());
-  Socket.all.at(-1).welcome();
+  Socket.all.at(-1).welcome(me);
 
   assert.deepEqual(Socket.all.at(-1).of('send').map(({ m }) => m), [id]);
 });
@@ -212,7 +191,7 @@ test('by polls too she hears the limits and the server’s clock, and the line o
   const makeSocket = () => {
     throw new Error('forbidden');
   };
-  session = new Session({ as: 'shopper', me, csrf: () => 'token', url: 'ws://x', makeSocket, post });
+  session = sessionOf(me, { makeSocket, post });
   for (const type of ['opened', 'welcome']) session.addEventListener(type, () => news.push(type));
 
   session.start();
