@@ -178,7 +178,7 @@ def test_a_draft_goes_with_a_guest_who_proves_her_address(site: Site, browse: Op
     shopper.say("Guest zero")
     shopper.composer.fill("Half a question")
 
-    shopper.prove("emma.novak@example.com", shopper.page.context.new_page())
+    shopper.prove("lucas.moreau@example.com", shopper.page.context.new_page())
     expect(shopper.composer).to_have_value("Half a question")
     shopper.page.reload()
 
