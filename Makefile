@@ -18,7 +18,7 @@ run: $(VENV)/.run web/dist/manifest.json ## Install what is missing and serve th
 test: $(VENV)/.dev web/dist/manifest.json $(VENV)/.services ## Run the whole suite (installs what the tests need)
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser --ignore tests/chaos
 	@$(BIN)/python -m pytest tests/chaos
-	@$(BIN)/python -m pytest tests/browser
+	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
 	@cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent test
 
 check: $(VENV)/.dev web/dist/manifest.json ## Lint, types, import rules, audit

@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.conftest import ROOT
 from tests.site import Site
 
 CHROMIUM = "/usr/bin/chromium"
+PATIENCE_MS = 15_000  # what takes longer has not happened, on however busy a machine
 AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 BROKEN_NETWORK = ("Failed to load resource", "WebSocket connection to", "ERR_INTERNET_DISCONNECTED")
 COLLECT_VIOLATIONS = """
@@ -39,6 +40,8 @@ class Watched:
         if kind == "error" and not any(words in text for words in BROKEN_NETWORK):
             self.complaints.append(f"console: {text}")
 
+
+expect.set_options(timeout=PATIENCE_MS)
 
 OpenContext = Callable[..., Watched]
 
@@ -70,7 +73,7 @@ def browse(chromium: Browser) -> Iterator[OpenContext]:
     def open_context(**options: object) -> Watched:
         options.setdefault("locale", "en-GB")
         context = chromium.new_context(**options)  # type: ignore[arg-type]  # playwright's own keywords
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE_MS)
         context.add_init_script(COLLECT_VIOLATIONS)
         watched = Watched(context)
         opened.append(watched)

@@ -111,7 +111,8 @@ def test_a_message_that_waits_for_its_photo_goes_as_it_was_sent_or_not_at_all(
     shopper.agree()
     slow: list[Route] = []
     shopper.page.route(re.compile("/media/"), lambda route: slow.append(route) if not slow else route.continue_())
-    shopper.attach(shared_data / "uploads" / PHOTO)
+    with shopper.page.expect_request(re.compile("/media/")):
+        shopper.attach(shared_data / "uploads" / PHOTO)
     shopper.composer.press("Enter")
 
     shopper.chat.get_by_role("button", name=re.compile("^Remove")).click()
