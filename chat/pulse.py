@@ -4,12 +4,14 @@ Danger. A hint that was lost and never made good; a stalled reader that is never
 pulse that has stopped, which nobody would notice.
 
 Principle. Every 15 seconds the beacon compares what the rooms know with the database, more often while the hub is
-unwell, and at once after a gap. Sign-ins are asked about every minute. A send that hangs for 15 seconds ends the
-connection. Whatever fails, however it fails, is tried again with the next pulse and keeps nothing else from its turn.
+unwell, and at once after a gap. Sign-ins are asked about every minute. A send that has hung for 15 seconds when its
+connection is looked at ends it. Whatever fails, however it fails, is tried again with the next pulse and keeps nothing
+else from its turn.
 """
 
 import asyncio
 import contextlib
+import itertools
 import random
 from collections.abc import Iterable, Iterator
 from typing import Protocol
@@ -25,6 +27,7 @@ logger = structlog.get_logger("chat")
 CUT = Counter("aftercare_sockets_cut", "Sockets cut because the other side had stopped reading.")
 
 PULSE_S = 1.0
+PULSES = 5  # between two looks at the connections: ten thousand of them are not looked at every second for nothing
 BEACON_S = 15.0
 BEACON_UNWELL_S = 2.0
 SIGN_IN_CHECK_S = 60.0
@@ -64,15 +67,12 @@ class Pulse:
 
     async def _look_around(self) -> None:
         """The stalled, those who left, and what each socket has to say now and then."""
-        while True:
+        for turn in itertools.count():
             await asyncio.sleep(PULSE_S)
-            now = asyncio.get_running_loop().time()
-            with _alone("stalled"):
-                self._cut_stalled(now)
             with _alone("attendance"):
                 self._attendance.pulse()
-            with _alone("connections"):
-                self._pass_on(now)
+            if turn % PULSES == 0:
+                self._look_at_connections(asyncio.get_running_loop().time())
 
     async def _ask(self) -> None:
         """What is still open; now and then, and after a gap, the beacon and the sign-ins."""
@@ -111,15 +111,15 @@ class Pulse:
             await self._chat.check_sign_ins()
             self._checked = now
 
-    def _cut_stalled(self, now: float) -> None:
+    def _look_at_connections(self, now: float) -> None:
         for connection in list(self._chat.connections):
-            if connection.sending_since is not None and now - connection.sending_since > SEND_DEADLINE_S:
-                CUT.inc()
-                connection.abort()
-
-    def _pass_on(self, now: float) -> None:
-        for connection in list(self._chat.connections):
-            connection.pulse(now)
+            with _alone("connection"):
+                since = connection.sending_since
+                if since is not None and now - since > SEND_DEADLINE_S:
+                    CUT.inc()
+                    connection.abort()
+                else:
+                    connection.pulse(now)
 
 
 @contextlib.contextmanager

@@ -221,6 +221,8 @@ class Chat:
                 self._doubt(room)
 
     def _sign_out(self, sign_ins: set[str]) -> None:
+        if not sign_ins:  # the pulse asks about all of them, and hardly ever finds one
+            return
         self._ended.extend(sign_ins)
         for connection in list(self.connections):
             if connection.caller.sign_in in sign_ins:

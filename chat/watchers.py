@@ -44,7 +44,7 @@ class Connection(Watcher, Protocol):
         """End it at once: the other side has stopped reading."""
 
     def pulse(self, now_s: float) -> None:
-        """Comes about once a second: say what is to be said now and then."""
+        """Comes every few seconds: say what is to be said now and then."""
 
     def leave_within(self, in_ms: int) -> None:
         """Say `bye`: come back after this time."""
