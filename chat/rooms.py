@@ -12,7 +12,7 @@ Boundary. Everything here runs on one event loop; the database does its work in 
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -37,7 +37,7 @@ from core import clock, hub
 from core.database import Transaction
 from core.identity import codes, permissions, signins
 from core.identity.callers import Caller
-from core.identity.permissions import Operation
+from core.identity.permissions import Operation, Resource
 from core.services import Core
 from media.uploads import Media
 
@@ -252,9 +252,14 @@ class Chat:
             self._doubted.update(dict.fromkeys(each for each in conversation_ids if each in self.rooms))
             raise
 
-    def _take_from_strangers(self, room: Room, watchers: Iterable[Watcher], row: Standing | None) -> None:
+    def _take_from_strangers(self, room: Room, watchers: Collection[Watcher], row: Standing | None) -> None:
+        """Ask the permission of each again, unless all were asked about the very same before."""
+        resource = log.resource(row) if row else None
+        if resource is not None and resource == room.looked_at:
+            return
+        room.looked_at = resource if room.watchers <= set(watchers) else None
         for watcher in watchers:
-            if watcher in room.watchers and (row is None or not _may_read(watcher, row)):
+            if watcher in room.watchers and (resource is None or not _may_read(watcher, resource)):
                 watcher.lose(room.id)
 
     # ------------------------------------------------------------ asked by the pulse
@@ -312,6 +317,6 @@ class Chat:
             logger.warning("task_failed", kind=type(error).__name__)
 
 
-def _may_read(watcher: Watcher, row: Standing) -> bool:
-    purpose = watcher.purpose_of(row.id)
-    return permissions.can(watcher.caller, Operation.READ_CONVERSATION, log.resource(row), purpose)
+def _may_read(watcher: Watcher, resource: Resource) -> bool:
+    purpose = watcher.purpose_of(resource.id)
+    return permissions.can(watcher.caller, Operation.READ_CONVERSATION, resource, purpose)

@@ -21,6 +21,7 @@ from chat.ring import Frames, Ring
 from chat.standing import Standing
 from chat.watchers import Watcher
 from core.database import FAULTS
+from core.identity.permissions import Resource
 from core.refusals import Refusal
 
 log = structlog.get_logger("chat")
@@ -41,6 +42,7 @@ class Room:
         self.handovers = 0
         self.amendments = 0
         self.watchers: set[Watcher] = set()
+        self.looked_at: Resource | None = None  # what the permission of everybody here was last asked about
         self.seen: set[str] = set()
         self._rings: dict[Audience, Ring] = {}
         self._read_events = read_events
@@ -122,6 +124,7 @@ class Room:
     def add(self, watcher: Watcher) -> None:
         """Somebody watches from now on."""
         self.watchers.add(watcher)
+        self.looked_at = None
 
     def show(self, key: tuple[str, ...], frames: Mapping[Audience, str], but: str = "") -> None:
         """Show a state or a sign of life to everyone here on the sides it is for, except the one it is about."""

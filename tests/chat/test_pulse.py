@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import update
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from chat import beacon, cards, conversations, protocol, pulse, rooms
 from chat.cards import Card
 from chat.models import Conversation
 from chat.protocol import Close, Gone, Pong, State, SubOk, Tops
+from chat.statements import CONVERSATION
 from core import clock, hub
-from core.database import OutcomeUnknown
+from core.database import OutcomeUnknown, Transaction
 from core.identity.callers import SYSTEM, Caller
 from core.limits import Limits
 from core.services import Core
@@ -137,6 +139,28 @@ async def test_a_right_ends_within_a_pulse_also_when_there_is_too_much_to_do(
         gone = await his.until(Gone)
 
     assert gone.c == chat.id
+
+
+async def test_whoever_came_in_by_a_right_that_nobody_heard_of_is_put_out_once_it_has_gone_again(house: House) -> None:
+    amy, ben, cat = await house.guest(), await house.member("ben"), await house.member("cat")
+    chat = await house.conversation(amy)
+    await assign(house, chat, ben)
+    async with house.connect(ben, subs={chat.id: {}}), house.connect(cat) as hers:
+        await house.chat.compare([chat.id])
+
+        await house.core.database.write(give_silently, chat.id, cat.id)
+        await hers.say(t="sub", c=chat.id)
+        await hers.until(SubOk)
+        await house.core.database.write(give_silently, chat.id, ben.id)
+        await house.chat.compare([chat.id])
+        gone = await hers.until(Gone)
+
+    assert gone.c == chat.id
+
+
+def give_silently(tx: Transaction, conversation_id: str, member: str) -> None:
+    """Assign as another process does whose hints are all lost."""
+    tx.execute(update(CONVERSATION).where(CONVERSATION.c.id == conversation_id).values(assignee=member))
 
 
 async def test_a_sign_out_between_the_look_up_and_the_welcome_ends_the_socket(
