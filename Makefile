@@ -29,8 +29,10 @@ check: $(VENV)/.dev web/dist/manifest.json ## Lint, types, import rules, audit
 	cd web && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent check
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
 
-bench: $(VENV)/.dev ## Measure; prints tables
+TEXTS ?=
+bench: $(VENV)/.dev ## Measure; prints tables (TEXTS=labelled.json: score the masks on it too)
 	$(BIN)/python -m benchmarks.vault
+	$(BIN)/python -m benchmarks.masking $(TEXTS)
 	$(BIN)/python -m benchmarks.messages
 	$(BIN)/python -m benchmarks.connections
 

@@ -24,6 +24,11 @@ _ADDRESS = re.compile(
     r"[\u4e00-\u9fff0-9０-９一二三四五六七八九十之\-－]{0,30}?[0-9０-９一二三四五六七八九十]+號"
     r"(?:[0-9０-９一二三四五六七八九十]+樓)?(?:之[0-9０-９一二三四五六七八九十]+)?"
 )
+_GROUPED = re.compile(
+    r"(?<![\w/.#-])(?:(?:\+|00)\d{1,3}[ .-]?)?(?:\(0?\d{1,4}\)[ .-]?)?"
+    r"\d{1,4}(?:[ .-]\d{2,5}){1,5}(?:x\d{1,5})?(?![\w/-])"
+)
+_DATE = re.compile(r"(?:19|20)\d\d[ .-]\d{1,2}[ .-]\d{1,2}(?!\d)|\d{1,2}[ .-]\d{1,2}[ .-](?:19|20)\d\d(?!\d)")
 _ID_LETTERS = {letter: 10 + place for place, letter in enumerate("ABCDEFGHJKLMNPQRSTUVXYWZIO")}
 
 _BRANDS: tuple[tuple[Callable[[str], bool], frozenset[int]], ...] = (
@@ -201,8 +206,18 @@ def _addresses(text: str) -> list[Span]:
 
 
 def _phones(text: str) -> list[Span]:
-    matches = phonenumbers.PhoneNumberMatcher(_plain_digits(text), REGION)
-    return [Span(match.start, match.end, "phone") for match in matches]
+    """Numbers of the region, and whatever is written in groups as numbers of elsewhere are, unless it is a date."""
+    plain = _plain_digits(text)
+    matches = phonenumbers.PhoneNumberMatcher(plain, REGION)
+    known = [Span(match.start, match.end, "phone") for match in matches]
+    grouped = [found for found in _GROUPED.finditer(plain) if _may_be_phone(found.group())]
+    return [*known, *(Span(*found.span(), "phone") for found in grouped)]
+
+
+def _may_be_phone(written: str) -> bool:
+    digits = sum(sign.isdigit() for sign in written.partition("x")[0])
+    groups = len(re.findall(r"\d+", written))
+    return 8 <= digits <= 15 and (groups > 2 or written[0] in "+0(") and not _DATE.match(written)
 
 
 def _plain_digits(text: str) -> str:

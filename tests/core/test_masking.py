@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
+from benchmarks import masking as scoring
 from core import masking
 from core.web import i18n
 
@@ -145,3 +146,26 @@ def test_real_texts_keep_nothing_of_addresses_and_cards(shared_data: Path) -> No
     assert len(emails) == 25
     assert len(cards) > 50
     assert left == []
+
+
+@pytest.mark.clause("3(1)")
+def test_what_shoppers_in_taiwan_write_hides_nothing_wrong_and_shows_nothing_right() -> None:
+    scores = scoring.score(scoring.taiwanese(400))
+
+    assert {kind: (each.recall, each.precision) for kind, each in scores.items()} == dict.fromkeys(
+        masking.LABELS, (1.0, 1.0)
+    )
+
+
+def test_numbers_of_elsewhere_are_found_as_far_as_they_are_written_as_such(shared_data: Path) -> None:
+    scores = scoring.score(scoring.labelled(shared_data / "personal-data" / "presidio-synth.json"))
+
+    assert scores["card"].recall == scores["email"].recall == scores["email"].precision == 1.0
+    assert (scores["phone"].recall or 0) > 0.8
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-27 13:00", "27.11.2026", "ML-2039-1", "ISBN 978-3-16-148410-0", "NT$ 1 234 567"]
+)
+def test_dates_and_numbers_of_things_are_no_phone_numbers(text: str) -> None:
+    assert masking.find_spans(text) == []
