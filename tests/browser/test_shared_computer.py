@@ -112,6 +112,7 @@ def test_a_guest_whose_sign_in_has_ended_is_told_the_truth(site: Site, browse: O
 
     expect(shopper.page.locator("chat-line .banner")).to_contain_text("This guest chat has ended", timeout=A_WHILE)
     expect(shopper.log.locator(".msg.waiting")).to_contain_text("Not sent")
+    expect(shopper.log).not_to_contain_text("Curtain one")
     expect(shopper.composer).not_to_be_editable()
     expect(shopper.composer).to_have_value("Curtain three")
     assert axe_findings(shopper.page) == []
@@ -166,3 +167,17 @@ def test_a_sign_out_leaves_nothing_in_any_tab_nor_on_the_disk(site: Site, browse
     assert len(asked) == 1
     has_storage = shopper.page.evaluate("indexedDB.databases().then((all) => all.length)")
     assert not has_storage or shopper.page.evaluate(STORED) == []
+
+
+def test_what_an_erased_shopper_said_leaves_her_open_page_at_once(site: Site, browse: OpenContext) -> None:
+    shopper = on_the_page(site, browse)
+    shopper.agree()
+    shopper.say("Chalk one")
+    shopper.prove("noor.haddad@example.com", shopper.page.context.new_page())
+    expect(shopper.log).to_contain_text("Chalk one")
+
+    erased = site.run("rights", "erase", "noor.haddad@example.com")
+
+    assert erased.returncode == 0, erased.stderr
+    expect(shopper.page.locator("chat-line .banner")).to_be_visible(timeout=A_WHILE)
+    expect(shopper.log).not_to_contain_text("Chalk one")

@@ -360,3 +360,14 @@ test('nobody has read a message of a log that was put back', () => {
 
   assert.equal(thread.rows()[0].delivery, 'sent');
 });
+
+test('a log that is nobody’s to read any more is empty, but for what is on its way', () => {
+  const thread = told();
+  thread.queue({ m: 'm5', k: 'message', b: { text: 'five' }, ts: 5 });
+
+  thread.empty();
+  putBack(thread, 4);
+
+  assert.deepEqual(thread.rows().map(({ m }) => m), ['m5']);
+  assert.deepEqual(thread.takeLost(), []);
+});

@@ -113,6 +113,15 @@ export class Thread {
     this.version += 1;
   }
 
+  /** It is nobody's to read any more: what the log held goes, what is on its way stays. */
+  empty() {
+    this.epoch = this.#telling = null;
+    this.#held.clear();
+    for (const { m, s } of this.pending) if (s !== null) this.#pending.delete(m);
+    this.#high = this.#low - 1;
+    this.version += 1;
+  }
+
   /** What is held belongs to a log that is no more; the next subscription begins afresh. */
   forget() {
     this.epoch = null;

@@ -27,6 +27,7 @@ import { OrderSheet } from './orders.js';
 
 const QUIET_MS = 20_000;
 const SETTLE_MS = 3_000;
+const NOT_SIGNED_IN = 4401;
 
 export class Talk {
   /** @type {Session | null} */
@@ -179,14 +180,19 @@ export class Talk {
   /** @param {Session} session */
   #connected(session) {
     this.log.online = !session.outage.isLost();
-    if (session.connection.phase === 'stopped' && this.me?.proof === 'guest') this.#end();
+    if (session.connection.phase === 'stopped') this.#end(session.connection.code);
     this.log.loaded();
     this.log.refresh();
     this.line.show(session);
   }
 
-  /** A guest whose sign-in has ended is nobody any more: nothing that she writes could arrive. */
-  #end() {
+  /**
+   * Whose sign-in has ended, or who has been erased, is nobody any more: what was said is hers to read no longer, and it may
+   * be somebody else who looks. Nothing that a guest writes could arrive. @param {number | null} code
+   */
+  #end(code) {
+    if (code === NOT_SIGNED_IN) this.log.thread?.empty();
+    if (this.me?.proof !== 'guest') return;
     this.log.isOver = true;
     this.composer.shut(t('chat.closed'));
   }
