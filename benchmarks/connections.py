@@ -47,7 +47,7 @@ PAIRS = 100
 STALLED, SLOW, NORMAL = 100, 100, 20
 CALM_S, LOUD_RATE, ALL_CUT_S = 10.0, 50, 45.0
 SOCKETS_PER_AGENT = 25
-START_S, BACK_S = 60.0, 60.0
+START_S, BACK_S, SETTLED_S = 60.0, 60.0, 3.0
 TEXT = "Where is my parcel? It was to arrive on Tuesday, and the tracking page has not changed since. " * 16
 
 Result = dict[str, float]
@@ -185,6 +185,7 @@ async def idle(count: int) -> Result:
         empty, begun = server.rss(), time.perf_counter()
         peers = await enter_all(server, [*guests, *guests[:pairs]])
         connected = time.perf_counter() - begun
+        await asyncio.sleep(SETTLED_S)
         held, used = server.rss(), server.cpu_s()
         await asyncio.sleep(IDLE_S)
         used = server.cpu_s() - used
@@ -273,6 +274,7 @@ async def stalled() -> Result:
         await asyncio.gather(*(each.enter() for each in deaf))
         for each in deaf[STALLED:]:
             each.trickle()
+        await asyncio.sleep(SETTLED_S)  # what two hundred arrivals cost is the storm's matter
         beside = await loud.speak(partial(peak.is_over, len(deaf)))
         caught_up = await _resume(server, [*members[:agents]], loud.number + 1)
         for each in deaf:
