@@ -9,7 +9,7 @@ from tests.browser.conftest import OpenContext, axe_findings
 from tests.browser.people import Shopper, Staff, at_the_desk, on_the_page
 from tests.browser.test_lines import FORBID_SOCKETS, without_sockets
 from tests.browser.test_looks import check
-from tests.browser.test_storage import stored
+from tests.browser.test_storage import unsent
 from tests.site import Site
 
 OPTIONS = re.compile("Edit or remove|編輯或移除")
@@ -239,7 +239,7 @@ def test_a_half_written_change_and_the_draft_under_it_outlive_a_reload(site: Sit
     agent.composer.fill("Quilt on")
 
     for _ in range(2):
-        assert len(stored(agent.page, 2)) == 2
+        assert len(unsent(agent.page, 2)) == 2
         agent.page.reload()
         expect(agent.page.locator("chat-composer .editing")).to_be_visible()
         expect(agent.composer).to_have_value("Quilt on")
@@ -248,7 +248,7 @@ def test_a_half_written_change_and_the_draft_under_it_outlive_a_reload(site: Sit
     expect(shopper.log).to_contain_text("Quilt one")
     expect(shopper.log).not_to_contain_text("noe")
     expect(agent.composer).to_have_value("half a draft")
-    assert len(stored(agent.page, 1)) == 1
+    assert len(unsent(agent.page, 1)) == 1
     agent.page.reload()
     expect(agent.composer).to_have_value("half a draft")
     expect(agent.page.locator("chat-composer .editing")).to_have_count(0)

@@ -30,7 +30,7 @@ beforeEach(() => {
   hearing = new Hearing({
     watching,
     healing,
-    sending: { taken: () => {}, refused: () => {}, lost: () => {} },
+    sending: { taken: () => {}, refused: () => {}, lost: () => {}, amended: () => {}, takenBefore: () => [] },
     marks: { reach: () => {}, tell: () => {}, again: () => {}, forget: () => {} },
     greeted: () => {},
     tell: (type, detail) => told.push([type, detail]),

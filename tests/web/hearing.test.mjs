@@ -24,7 +24,7 @@ beforeEach(() => {
   hearing = new Hearing({
     watching,
     healing: witness('healing', ['compare', 'fill', 'want', 'paged', 'refused', 'forget']),
-    sending: witness('sending', ['taken', 'refused', 'lost']),
+    sending: { ...witness('sending', ['taken', 'refused', 'lost', 'amended']), takenBefore: () => [] },
     marks: witness('marks', ['reach', 'tell', 'again', 'forget']),
     greeted: (frame) => done.push(['greeted', frame.now]),
     tell: (type, detail) => told.push([type, detail.conversation]),

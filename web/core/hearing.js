@@ -1,5 +1,7 @@
 // What each frame of the server means for this tab: one frame in, and whoever it concerns is told.
 
+import { isAmendment } from './amendments.js';
+
 /** @import { Err, Ev, ServerFrame, SubOk, Welcome } from './frames.js' */
 /** @import { Healing } from './healing.js' */
 /** @import { Marks } from './marks.js' */
@@ -76,6 +78,7 @@ export class Hearing {
     const thread = this.watching.thread(frame.c);
     if (thread?.isOther(frame.ep)) this.marks.forget(frame.c);
     this.watching.opened(frame.c);
+    thread?.recall(this.sending.takenBefore(frame.c, frame.ep), frame.first);
     thread?.open(frame);
     this.marks.tell();
   }
@@ -83,6 +86,7 @@ export class Hearing {
   /** @param {Ev} event */
   #received(event) {
     if (event.m) this.sending.taken({ t: 'ack', c: event.c, m: event.m, s: event.s, ts: event.ts });
+    if (isAmendment(event)) this.sending.amended(event.c, event.b.of);
     const thread = this.watching.thread(event.c);
     if (!thread || thread.epoch === null) return;
     const { fresh, missing } = thread.receive(event);

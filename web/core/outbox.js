@@ -4,6 +4,7 @@
 // closed tab left is in it for the next one. What the server refused stays too, with the reason, until she decides.
 // Without a shelf it lives in memory, belongs to this tab alone and dies with the page; so does what a shelf that fails
 // could not take, and `isDurable` says so. The next writing that succeeds brings all of it to the disk again.
+import { Said } from './said.js';
 import { Tabs } from './tabs.js';
 
 /** @import { Ack, Body } from './frames.js' */
@@ -19,6 +20,9 @@ import { Tabs } from './tabs.js';
 export class Outbox {
   /** @type {Owner} */
   owner = { changed: () => {}, settled: () => {}, left: () => {}, canSend: () => false };
+
+  /** What the server has taken lately. */
+  said = new Said();
 
   /** @type {Entry[]} */
   #entries = [];
@@ -36,6 +40,7 @@ export class Outbox {
     const outbox = new Outbox();
     if (!shelf) return outbox;
     outbox.#shelf = shelf;
+    outbox.said = await Said.open(shelf);
     outbox.#tabs = tabs ?? new Tabs(shelf.scope);
     outbox.#tabs.ends = {
       hear: (news) => void outbox.#hear(news),
@@ -105,7 +110,7 @@ export class Outbox {
   /** The conversation is no longer hers to read: nothing about it stays, in no tab. @param {string} conversation @returns {Promise<number>} how many messages nobody will get */
   async forget(conversation) {
     const doomed = this.entries(conversation);
-    await Promise.all(doomed.map(({ m }) => this.remove(m)));
+    await Promise.all([...doomed.map(({ m }) => this.remove(m)), this.said.forget(conversation)]);
     return doomed.length;
   }
 
@@ -128,6 +133,7 @@ export class Outbox {
       await next.put(entry);
       await this.#write((shelf) => shelf.remove('entry', entry.m));
     }
+    await this.said.moveTo(next.said);
     this.#entries = [];
     this.#tabs?.tell({ type: 'left' });
     this.#tabs?.leave();
@@ -136,6 +142,7 @@ export class Outbox {
   /** Nothing of anyone stays behind, whatever the scope: for signing out. */
   async clear() {
     this.#entries = [];
+    this.said.clear();
     await this.#write((shelf) => shelf.clear());
     this.#tabs?.tell({ type: 'left' });
   }

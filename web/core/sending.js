@@ -56,6 +56,7 @@ export class Sending {
 
   /** The server has it. @param {Ack} ack */
   taken(ack) {
+    this.#remember(ack);
     void this.outbox.remove(ack.m, ack);
     this.wire.thread(ack.c)?.acknowledge(ack);
   }
@@ -73,6 +74,25 @@ export class Sending {
     this.#wired.delete(m);
     this.wire.thread(conversation)?.keep({ m, k, b, ts, preview }, reason);
     void this.outbox.put({ m, c: conversation, k, b, at: ts, reason });
+    void this.outbox.said.drop(m);
+  }
+
+  /** What another telling of this log had of hers. @param {string} conversation @param {string} epoch */
+  takenBefore(conversation, epoch) {
+    return this.outbox.said.inAnother(conversation, epoch);
+  }
+
+  /** What stands there is not as she wrote it any more. @param {string} conversation @param {number} s */
+  amended(conversation, s) {
+    void this.outbox.said.amended(conversation, s);
+  }
+
+  /** Where the log has it, should it be put back to before. @param {Ack} ack */
+  #remember({ m, c, s }) {
+    const ep = this.wire.thread(c)?.epoch;
+    if (!ep) return;
+    const entry = this.outbox.entries(c).find((one) => one.m === m);
+    void (entry ? this.outbox.said.keep({ ...entry, s, ep }) : this.outbox.said.told(m, s, ep));
   }
 
   /** Everything unanswered of a conversation, whoever wrote it. @param {Thread} thread */

@@ -7,14 +7,16 @@
 // Browsers take storage away while a page runs, and some never answer. So every use has a limit, a connection that was lost
 // is opened once more, and who relies on the shelf is told of the loss: what was kept may be gone.
 
-/** @typedef {'entry' | 'draft'} Kind */
+/** @typedef {'entry' | 'draft' | 'said'} Kind */
 /** @typedef {{n: number, value: any}} Kept any: what was put there */
 /** `at`: when it was put there, outside the seal, so that what nobody came back for can go. @typedef {{n?: number, at: number, scope: string, kind: Kind, name: string, iv: Uint8Array<ArrayBuffer>, sealed: ArrayBuffer}} Row */
 /** @typedef {{scope: string, key?: string, factory?: IDBFactory}} Place */
 
 const STORE = 'row';
 const PATIENCE_MS = 3_000;
-const KEPT_MS = 30 * 24 * 3_600_000;
+const DAY_MS = 24 * 3_600_000;
+/** How long a row waits for somebody to come back for it. @type {Record<Kind, number>} */
+export const KEPT_MS = { entry: 30 * DAY_MS, draft: 30 * DAY_MS, said: 3 * DAY_MS };
 
 /** Tells 'lost' when what was kept may be gone. */
 export class Shelf extends EventTarget {
@@ -170,10 +172,10 @@ async function carried(database, mode, work) {
   return result;
 }
 
-/** What nobody came back for in thirty days, whoever it was: only its writer could read it. @param {IDBObjectStore} rows @returns {Promise<void>} */
+/** What nobody came back for in its time, whoever it was: only its writer could read it. @param {IDBObjectStore} rows @returns {Promise<void>} */
 async function sweep(rows) {
   const old = await done(rows.getAll());
-  for (const { n, at } of /** @type {Row[]} */ (old)) if (Date.now() - at > KEPT_MS) rows.delete(/** @type {number} */ (n));
+  for (const { n, at, kind } of /** @type {Row[]} */ (old)) if (Date.now() - at > KEPT_MS[kind]) rows.delete(/** @type {number} */ (n));
 }
 
 /** @template T @param {Promise<T>} promise @returns {Promise<T>} */

@@ -10,6 +10,7 @@ import { Readers } from './readers.js';
 
 /** @import { Fate } from './amendments.js' */
 /** @import { Ack, Body, Ev, State, SubOk, Who } from './frames.js' */
+/** @import { Taken } from './said.js' */
 /** @typedef {'waiting' | 'failed' | 'sent' | 'delivered' | 'read'} Delivery */
 /** @typedef {{code: string, message: string}} Reason */
 /** @typedef {{m: string, k: string, b: Body, ts: number, preview?: string}} Draft */
@@ -111,6 +112,11 @@ export class Thread {
     this.#low = first;
     this.#high = first - 1;
     this.version += 1;
+  }
+
+  /** What earlier pages had of ours from another telling; this page has seen none yet. @param {Taken[]} said @param {number} first */
+  recall(said, first) {
+    if (this.#telling === null) this.#losses.doubt(said.map(({ m, s, k, b, at }) => ({ m, s, k, b, ts: at })), first);
   }
 
   /** It is nobody's to read any more: what the log held goes, what is on its way stays. */
