@@ -21,13 +21,14 @@ from core.database import Transaction
 from core.identity import people, permissions
 from core.identity.callers import Caller
 from core.identity.permissions import Operation, Resource
+from core.masking import mask_cards
 from core.refusals import Conflict, NotFound
 from core.services import Core
 from core.vault.keys import DataKey
 from support.rights import deadlines, letters, proving, steps
 from support.rights.models import ANSWERED, OPEN, Channel, Kind, RightsRequest, State
 
-MERGED_TEXTS: Final = 20
+MERGED_TEXTS: Final = 50
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def receive(
         Invalid: more words than we take.
     """
     permissions.require(caller, Operation.OPEN_CASE, Resource(steps.KIND, fresh.id, owner=asked.subject))
-    words = steps.written(asked.words, what="words") if asked.words.strip() else ""
+    words = mask_cards(steps.written(asked.words, what="words")) if asked.words.strip() else ""
     reply_to = asked.reply_to or _address(tx, core, asked.subject)
     mac = people.address_mac(core.vault, reply_to) if asked.subject is None and reply_to else None
     first = _open_one(tx, core, asked, mac, now=now)

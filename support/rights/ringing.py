@@ -17,6 +17,7 @@ from support.rights import deadlines, letters, refusing, steps
 from support.rights.models import OPEN, RightsRequest
 
 JOB: Final = "rights.clock"
+OVER: Final = -1
 
 
 async def ring(core: Core, *, now: int) -> int:
@@ -43,6 +44,7 @@ def ring_one(tx: Transaction, core: Core, request_id: str, *, now: int) -> int:
     if now > row.due_ms:
         if row.breached_ms is not None:
             return 0
+        left = min(left, OVER)
         row.breached_ms, row.is_policy_breach = now, True
         steps.move(tx, core, SYSTEM, row, "breach", result="late", now=now)
     else:

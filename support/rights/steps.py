@@ -26,7 +26,7 @@ from support.rights.models import RightsRequest, RightsStep, State
 KIND: Final = "rights_request"
 TABLE: Final = "rights_request"
 STEP_TABLE: Final = "rights_step"
-LONGEST_WORDS: Final = 4_000
+LONGEST_WORDS: Final = 20_000
 RULE: Final = "R-5.2.2a"
 
 
@@ -170,7 +170,7 @@ def written(text: str, *, what: str) -> str:
     if not plain:
         raise Invalid(what, "Please write a sentence or two here; it may not stay empty.")
     if len(plain) > LONGEST_WORDS:
-        raise Invalid(what, "That is too long. Please keep to 4,000 characters.")
+        raise Invalid(what, "That is too long. Please keep to 20,000 characters.")
     return plain
 
 

@@ -90,6 +90,11 @@ async def letters(core: Core, *, now: int = NOW) -> list[mail.Letter]:
     return sorted(await core.database.read(mail.kept, core, now=now), key=lambda letter: letter.created_ms)
 
 
+async def mailbox(core: Core, *, now: int = NOW) -> str:
+    """What all letters say."""
+    return "\n".join(letter.subject + "\n" + letter.text for letter in await letters(core, now=now))
+
+
 async def entries(core: Core, request_id: str) -> Sequence[tuple[str, str | None, str]]:
     """What the ledger says of it: action, reason, result."""
 
