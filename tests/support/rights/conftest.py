@@ -1,9 +1,10 @@
 """The rights desk on a real database: an officer, an agent, and people who ask."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
-import pytest
+import pytest_asyncio
 from sqlmodel import select
 
 from core import clock, ids, mail
@@ -11,6 +12,8 @@ from core.database import Transaction
 from core.identity.callers import SYSTEM, Caller, Role
 from core.ledger import LedgerEntry
 from core.services import Core
+from core.settings import Settings
+from support.house import House, opened
 from support.rights import proving, requests, steps
 from support.rights.models import Channel, Kind, RightsRequest, RightsStep
 from support.rights.proving import Proof
@@ -31,7 +34,14 @@ class Person:
     email: str
 
 
-@pytest.fixture
+@pytest_asyncio.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    """Everything open, on files of this test's own."""
+    async with opened(Settings(data=tmp_path / "var", keys=f"file:{tmp_path / 'keys' / 'kek.d'}")) as whole:
+        yield whole
+
+
+@pytest_asyncio.fixture
 async def ann(core: Core) -> Person:
     """Somebody who signed in a moment ago."""
     made = await shopper(core, "ann@example.com", "Ann Lee")

@@ -1,8 +1,5 @@
 """What the rights desk keeps, for how long, and what a person gets of it."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 import pytest_asyncio
 
@@ -10,21 +7,13 @@ from core import clock
 from core.database import Transaction
 from core.holdings import Copying, Record, Ref
 from core.report import Collected
-from core.settings import Settings
 from core.vault.refusals import KeyGone
-from support.house import House, opened
+from support.house import House
 from support.privacy import erasure, retention
 from support.rights import answering, holdings, requests, steps
 from support.rights.models import Kind
 from tests.support.privacy.conftest import Shopper, shopper
 from tests.support.rights.conftest import NOW, OFFICER, WORDS, Person, asks, begun, count, row
-
-
-@pytest_asyncio.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    settings = Settings(data=tmp_path / "var", keys=f"file:{tmp_path / 'keys' / 'kek.d'}")
-    async with opened(settings) as whole:
-        yield whole
 
 
 @pytest_asyncio.fixture
