@@ -28,6 +28,7 @@ from support.rights import (
     answering,
     board,
     carrying,
+    chats,
     extending,
     fees,
     grounds,
@@ -312,6 +313,7 @@ def _house(request: Request) -> House:
 
 
 routes = [
+    *chats.routes,
     Route("/rights", look, methods=["GET"]),
     Route("/rights", take_down, methods=["POST"]),
     Route("/rights/{request}", read, methods=["GET"]),

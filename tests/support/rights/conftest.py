@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest_asyncio
 from sqlmodel import select
 
+import support.app
 from core import clock, ids, mail
 from core.database import Transaction
 from core.identity.callers import SYSTEM, Caller, Role
@@ -18,7 +20,7 @@ from support.rights import proving, requests, steps
 from support.rights.models import Channel, Kind, RightsRequest, RightsStep
 from support.rights.proving import Proof
 from support.rights.requests import Asked, Received
-from tests.support.desk.house import shopper
+from tests.support.desk.house import browser, shopper
 
 WORDS = "Zwetschgenkuchen, and all that you know of me"
 OFFICER = Caller("staff", ids.new(), role=Role.PRIVACY_OFFICER, name="Rosa", sign_in=ids.new(), proof="password_totp")
@@ -39,6 +41,13 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     """Everything open, on files of this test's own."""
     async with opened(Settings(data=tmp_path / "var", keys=f"file:{tmp_path / 'keys' / 'kek.d'}")) as whole:
         yield whole
+
+
+@pytest_asyncio.fixture
+async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """A browser before the whole product."""
+    async with browser(support.app.create(house)) as opened_:
+        yield opened_
 
 
 @pytest_asyncio.fixture

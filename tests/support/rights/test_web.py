@@ -1,6 +1,5 @@
 """The officer's screens: seen by the officer alone, each look recorded, each act a form."""
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -8,7 +7,6 @@ import httpx
 import pytest
 import pytest_asyncio
 
-import support.app
 from core import clock
 from core.identity import Role, people
 from core.identity.callers import SYSTEM
@@ -17,15 +15,9 @@ from support.rights import proving, requests, steps
 from support.rights.models import Channel, Kind, State
 from support.rights.proving import Proof
 from support.rights.requests import Asked
-from tests.support.desk.house import Member, browser, member
+from tests.support.desk.house import Member, member
 from tests.support.privacy.conftest import Shopper, shopper
 from tests.support.rights.conftest import WORDS, Person, asks, entries, row, verbs
-
-
-@pytest_asyncio.fixture
-async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    async with browser(support.app.create(house)) as opened:
-        yield opened
 
 
 @pytest_asyncio.fixture
