@@ -14,6 +14,7 @@ posted in the same transaction as their cause.
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy import text
 from sqlmodel import col, select
 
 from core import clock, ids
@@ -105,6 +106,7 @@ def receive(
     words = mask_cards(steps.written(asked.words, what="words")) if asked.words.strip() else ""
     reply_to = asked.reply_to or _address(tx, core, asked.subject)
     mac = people.address_mac(core.vault, reply_to) if asked.subject is None and reply_to else None
+    _take_turn(tx, core, asked, mac)
     first = _open_one(tx, core, asked, mac, now=now)
     if first is not None:
         return _merge(tx, core, caller, first, words, now=now)
@@ -199,6 +201,14 @@ def own(tx: Transaction, caller: Caller, request_id: str) -> RightsRequest:
     if row.subject != caller.ref:
         raise NotFound
     return row
+
+
+def _take_turn(tx: Transaction, core: Core, asked: Asked, mac: bytes | None) -> None:
+    """Two that come at once must not both be the first; on SQLite there is one writer anyway."""
+    if tx.is_postgres:
+        whose = core.vault.lookup("rights", f"{asked.subject or (mac or b'').hex()}|{asked.kind}")
+        number = int.from_bytes(whose[:8], signed=True)
+        tx.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": number})
 
 
 def _open_one(tx: Transaction, core: Core, asked: Asked, mac: bytes | None, *, now: int) -> RightsRequest | None:

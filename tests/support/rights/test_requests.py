@@ -1,5 +1,6 @@
 """Requests: received, proven, begun, withdrawn, closed; each step in order, and by whom it may be done."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import pytest
@@ -111,6 +112,23 @@ async def test_a_hundred_requests_are_one_case_with_few_steps_and_one_letter(cor
     cases, its_steps = await count(core)
     assert (cases, its_steps) == (1, 1 + requests.MERGED_TEXTS)
     assert len(await letters(core)) == 1
+
+
+@pytest.mark.both_engines
+@pytest.mark.clause("5(2)3")
+async def test_requests_that_come_at_once_are_one_case(core: Core, ann: Person) -> None:
+    asked = Asked(Kind.COPY, Channel.MY_DATA, ann.caller.ref, WORDS)
+    fresh = [await requests.prepare(core) for _ in range(20)]
+
+    received = await asyncio.gather(
+        *(
+            core.database.write_in(lane, requests.receive, core, ann.caller, asked, each, now=NOW)
+            for lane, each in enumerate(fresh)
+        )
+    )
+
+    assert len({each.id for each in received}) == 1
+    assert (await count(core))[0] == 1
 
 
 @pytest.mark.clause("5(2)2")
