@@ -261,6 +261,9 @@ def rights_mail(
         _command("rights.mail", {"message": base64.b64encode(message).decode()})
     except typer.Exit as ended:
         raise typer.Exit(TRY_AGAIN if ended.exit_code == 1 else ended.exit_code) from None
+    except Exception as fault:  # whatever it is, the mail server must keep the message
+        errors.print(f"The message was not taken in ({type(fault).__name__}).")
+        raise typer.Exit(TRY_AGAIN) from None
 
 
 @ledger.command("verify")

@@ -8,12 +8,14 @@ of the answer (clause 4(1)6). Posting is part of the transaction of its cause.
 
 from core import mail
 from core.database import Transaction
+from core.identity import people
 from core.services import Core
 from core.web import i18n
 from support.rights import steps
-from support.rights.models import Kind, RightsRequest, State
+from support.rights.models import RightsRequest, State
 
 PAGE = "/my-data"
+PERSON = "person:"
 
 
 def acknowledge(tx: Transaction, core: Core, row: RightsRequest, *, now: int) -> bool:
@@ -34,7 +36,7 @@ def fee(tx: Transaction, core: Core, row: RightsRequest, *, now: int) -> bool:
 
 def answer(tx: Transaction, core: Core, row: RightsRequest, *, now: int) -> bool:
     """That the answer is ready; after a deletion there is nowhere left to sign in to, and the letter is the answer."""
-    is_gone = row.kind == Kind.DELETE and row.decision == "FULFILLED"
+    is_gone = row.subject.startswith(PERSON) and not _is_known(tx, row)
     if _post(tx, core, row, "rights_answered", {"is_gone": is_gone}, now=now):
         row.answered_ms = now
         return True
@@ -53,12 +55,17 @@ def is_open(row: RightsRequest) -> bool:
     return row.reply_sealed is not None
 
 
+def _is_known(tx: Transaction, row: RightsRequest) -> bool:
+    """Whether there is somebody who can sign in and read the answer."""
+    return row.subject.startswith(PERSON) and people.by_id(tx, row.subject.removeprefix(PERSON)) is not None
+
+
 def _post(tx: Transaction, core: Core, row: RightsRequest, template: str, more: dict[str, object], *, now: int) -> bool:
     """Post a letter to the person; returns whether there was an address."""
     if row.reply_sealed is None:
         return False
     to = steps.open_(core, row, "reply")
-    context = _context(core, row) | more
+    context = _context(core, row) | {"is_known": _is_known(tx, row)} | more
     mail.post(tx, core, to=to, template=template, locale=row.locale, context=context, now=now)
     return True
 
@@ -70,7 +77,6 @@ def _context(core: Core, row: RightsRequest) -> dict[str, object]:
         "received": formats.day(row.received_ms),
         "due": formats.day(row.due_ms),
         "page": f"{core.settings.public_url}{PAGE}",
-        "is_known": row.subject.startswith("person:"),
         "is_refused": row.state == State.REFUSED,
     }
 

@@ -4,7 +4,7 @@ Danger. A right that the law gives, refused with a code; a deletion refused "for
 
 Principle. Only the officer refuses, never the system. Reasons and a legal basis are written, the complaint route is
 told with every answer, and what the product offers as a button is never technically too much (clause 5(2)3). A ground
-of clause 5(2)4 has a review date, within the policy's days; when it passes, a refused deletion stands open again.
+of clause 5(2)4 has a review date, within the policy's days; when it passes, the request stands open again.
 """
 
 from dataclasses import dataclass
@@ -80,9 +80,8 @@ def resume(tx: Transaction, core: Core, caller: Caller, request_id: str, *, now:
 
 
 def resume_due(tx: Transaction, core: Core, *, now: int) -> int:
-    """Take up every refused deletion whose review date has passed; returns how many."""
+    """Take up everything refused for a time whose review date has passed; returns how many."""
     waiting = select(RightsRequest.id).where(
-        RightsRequest.kind == Kind.DELETE,
         col(RightsRequest.state).in_({State.REFUSED, State.CLOSED}),
         col(RightsRequest.review_ms) <= now,
         col(RightsRequest.hidden_ms).is_(None),

@@ -14,13 +14,13 @@ posted in the same transaction as their cause.
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import or_, text
 from sqlmodel import col, select
 
 from core import clock, ids
 from core.database import Transaction
 from core.identity import people, permissions
-from core.identity.callers import Caller
+from core.identity.callers import SYSTEM, Caller
 from core.identity.permissions import Operation, Resource
 from core.masking import mask_cards
 from core.refusals import Conflict, NotFound
@@ -174,6 +174,20 @@ def close(tx: Transaction, core: Core, caller: Caller, request_id: str, *, now: 
     if row.review_ms is None:
         row.reply_sealed = None
     steps.move(tx, core, caller, row, "close", to=State.CLOSED, now=now)
+
+
+def close_answered(tx: Transaction, core: Core, *, now: int) -> int:
+    """Put away what was answered or withdrawn and left alone since, so that its period begins; returns how many."""
+    wanted = select(RightsRequest.id).where(
+        col(RightsRequest.state).in_(ANSWERED),
+        or_(col(RightsRequest.answered_ms).is_not(None), col(RightsRequest.state) == State.WITHDRAWN),
+        col(RightsRequest.decided_ms) <= now - core.policy.span_ms("answer"),
+        col(RightsRequest.hidden_ms).is_(None),
+    )
+    left_alone = list(tx.session.exec(wanted))
+    for request_id in left_alone:
+        close(tx, core, SYSTEM, request_id, now=now)
+    return len(left_alone)
 
 
 def classify(

@@ -13,7 +13,7 @@ from sqlmodel import col, select
 from core.database import Transaction
 from core.identity.callers import SYSTEM
 from core.services import Core
-from support.rights import deadlines, letters, refusing, steps
+from support.rights import deadlines, letters, refusing, requests, steps
 from support.rights.models import OPEN, RightsRequest
 
 JOB: Final = "rights.clock"
@@ -23,6 +23,7 @@ OVER: Final = -1
 async def ring(core: Core, *, now: int) -> int:
     """Look at every open request and at what was refused for a time; returns how many rang or came back."""
     rang = await core.database.write(refusing.resume_due, core, now=now)
+    await core.database.write(requests.close_answered, core, now=now)
     for request_id in await core.database.read(open_requests):
         rang += await core.database.write(ring_one, core, request_id, now=now)
     return rang

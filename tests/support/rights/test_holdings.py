@@ -13,7 +13,7 @@ from support.privacy import erasure, retention
 from support.rights import answering, holdings, requests, steps
 from support.rights.models import Kind
 from tests.support.privacy.conftest import Shopper, shopper
-from tests.support.rights.conftest import NOW, OFFICER, WORDS, Person, asks, begun, count, row
+from tests.support.rights.conftest import NOW, OFFICER, WORDS, Person, asks, begun, count, mailbox, row
 
 
 @pytest_asyncio.fixture
@@ -54,6 +54,7 @@ async def test_a_deletion_is_answered_after_her_address_is_gone(house: House, be
     await house.core.database.write(answering.fulfil, house.core, OFFICER, request_id, "Deleted.", now=NOW + 2)
 
     assert (await row(house.core, request_id)).answered_ms == NOW + 2
+    assert "no account left" in await mailbox(house.core, now=NOW + 2)
 
 
 @pytest.mark.clause("4(2)1", "5(2)2")

@@ -4,7 +4,7 @@ import pytest
 
 from core import clock
 from core.services import Core
-from support.rights import extending, refusing, requests, ringing
+from support.rights import answering, extending, refusing, requests, ringing
 from support.rights.models import Channel, Kind, State
 from support.rights.requests import Asked
 from tests.support.rights.conftest import NOW, OFFICER, WORDS, Person, asks, begun, entries, letters, row, verbs
@@ -82,7 +82,9 @@ async def test_what_is_answered_rings_no_more(core: Core, ann: Person) -> None:
     request_id = await begun(core, ann)
     await core.database.write(requests.withdraw, core, ann.caller, request_id, now=NOW)
 
-    assert await rung_over(core, request_id, range(20)) == []
+    await rung_over(core, request_id, range(20))
+
+    assert await verbs(core, request_id) == ["receive", "prove_identity", "begin", "withdraw", "close"]
 
 
 @pytest.mark.clause("5(2)4")
@@ -93,6 +95,19 @@ async def test_the_clock_brings_a_refused_deletion_back(core: Core, ann: Person)
     await ringing.ring(core, now=NOW + 60 * clock.DAY)
 
     assert (await row(core, received.id)).state == State.IN_PROGRESS
+
+
+@pytest.mark.clause("4(2)1")
+async def test_what_was_answered_and_left_alone_is_put_away_so_that_its_period_begins(core: Core, ann: Person) -> None:
+    answered, unanswered = await begun(core, ann), await begun(core, ann, Kind.STOP)
+    await core.database.write(answering.fulfil, core, OFFICER, answered, "Here it is.", now=NOW)
+
+    await ringing.ring(core, now=NOW + 15 * clock.DAY - 1)
+    early = (await row(core, answered)).state
+    await ringing.ring(core, now=NOW + 15 * clock.DAY)
+
+    assert (early, (await row(core, answered)).state) == (State.FULFILLED, State.CLOSED)
+    assert (await row(core, unanswered)).state == State.IN_PROGRESS
 
 
 @pytest.mark.clause("4(1)6")
