@@ -17,12 +17,14 @@ import support.demo_shop
 import support.desk.web
 import support.privacy.web
 import support.review.web
+import support.rights.web
 import support.shopper.web
 from chat import poll, socket
 from core.identity import access
 from core.settings import Settings
 from core.web import access_log, csrf, edge, headers
 from support.house import House
+from support.rights import carrying
 
 
 class Application(Starlette):
@@ -52,6 +54,7 @@ def create(house: House) -> Starlette:
     )
     app.state.house = house
     app.state.core, app.state.media, app.state.chat = house.core, house.media, house.chat
+    app.state.carriers = carrying.CARRIERS
     app.state.draining = False
     return app
 
@@ -64,6 +67,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *support.desk.web.routes,
         *support.review.web.routes,
         *support.privacy.web.routes,
+        *support.rights.web.routes,
         *support.admin.web.routes,
         *chat.web.routes,
         *poll.routes,

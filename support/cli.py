@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 refused, with the reason; 2 used wrongly; 3 found somethin
 """
 
 import asyncio
+import base64
 import getpass
 import os
 import sys
@@ -47,6 +48,7 @@ for name, group in (
 ):
     app.add_typer(group, name=name)
 
+TRY_AGAIN = 75  # EX_TEMPFAIL: a mail server keeps the message
 NOT_OPENED = (Refusal, StartRefused, PolicyFault)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with JSON lines for a program to read.")]
@@ -215,6 +217,53 @@ def rights_erase(
 ) -> None:
     """Erase one person: keys destroyed, rows and files deleted, a certificate kept."""
     _command("rights.erase", {"subject": person, "plan_only": plan})
+
+
+@rights.command("list")
+def rights_list(
+    everything: Annotated[bool, typer.Option("--all", help="Answered ones too.")] = False, as_json: AsJson = False
+) -> None:
+    """Requests that are not answered yet, the first due first."""
+    _command("rights.list", {"everything": everything}, as_json=as_json)
+
+
+@rights.command("show")
+def rights_show(
+    request: Annotated[str, typer.Argument(help="A request's id, or its reference such as R-7F2A-19C4.")],
+    as_json: AsJson = False,
+) -> None:
+    """Where one request stands and what was done with it; nothing that anybody wrote is shown."""
+    _command("rights.show", {"request": request}, as_json=as_json)
+
+
+@rights.command("due")
+def rights_due(as_json: AsJson = False) -> None:
+    """Look at every clock now: ring what is due; exit code 3 when a day was missed."""
+    _command("rights.due", {}, as_json=as_json)
+
+
+@rights.command("mail")
+def rights_mail(
+    file: Annotated[str, typer.Argument(help="A file that holds one message, or - for standard input.")],
+) -> None:
+    """Take in one message that came to the shop's privacy address, as a mail server hands it over.
+
+    Exit code 1 refuses a message for ever because it is too large; 75 asks the mail server to try again later.
+    """
+    from support.rights.intake import LARGEST  # noqa: PLC0415
+
+    with sys.stdin.buffer if file == "-" else Path(file).open("rb") as source:
+        message = source.read(LARGEST + 1)
+    if len(message) > LARGEST:
+        errors.print("This message is too large.")
+        raise typer.Exit(1)
+    try:
+        _command("rights.mail", {"message": base64.b64encode(message).decode()})
+    except typer.Exit as ended:
+        raise typer.Exit(TRY_AGAIN if ended.exit_code == 1 else ended.exit_code) from None
+    except Exception as fault:  # whatever it is, the mail server must keep the message
+        errors.print(f"The message was not taken in ({type(fault).__name__}).")
+        raise typer.Exit(TRY_AGAIN) from None
 
 
 @ledger.command("verify")

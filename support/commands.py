@@ -8,6 +8,7 @@ import support.backup.commands as backup
 import support.orders.commands as orders
 import support.privacy.commands as privacy
 import support.replay.commands as replay
+import support.rights.commands as requests
 from core.report import Report
 from support import doctor
 from support.control import Arguments, Command
@@ -41,6 +42,26 @@ async def erase(house: House, report: Report, arguments: Arguments) -> int:
     return await privacy.erase(house.core, house.holdings, report, who=who, plan_only=plan_only)
 
 
+async def rights_list(house: House, report: Report, arguments: Arguments) -> int:
+    """Every request that is not answered yet, or all."""
+    return await requests.list_(house.core, report, everything=bool(arguments["everything"]))
+
+
+async def rights_show(house: House, report: Report, arguments: Arguments) -> int:
+    """One request, without anything that anybody wrote."""
+    return await requests.show(house.core, report, which=arguments["request"])
+
+
+async def rights_due(house: House, report: Report, _: Arguments) -> int:
+    """Look at the clocks now."""
+    return await requests.due(house.core, report)
+
+
+async def rights_mail(house: House, report: Report, arguments: Arguments) -> int:
+    """Take in one letter of the mailbox."""
+    return await requests.mail(house.core, report, message=arguments["message"])
+
+
 async def ledger_verify(house: House, report: Report, _: Arguments) -> int:
     """Check the chain of the ledger."""
     return await privacy.ledger_verify(house.core, report)
@@ -58,6 +79,10 @@ COMMANDS: Mapping[str, Command] = {
     "retention.plan": plan,
     "retention.run": run,
     "rights.erase": erase,
+    "rights.list": rights_list,
+    "rights.show": rights_show,
+    "rights.due": rights_due,
+    "rights.mail": rights_mail,
     "copy": copy,
     "copy.verify": verify,
     "ledger.verify": ledger_verify,

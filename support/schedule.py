@@ -11,6 +11,7 @@ from core.report import Collected
 from media import sweeping
 from support.house import House
 from support.privacy import commands as privacy
+from support.rights import ringing
 
 log = structlog.get_logger("schedule")
 
@@ -28,6 +29,7 @@ def every(policy: Policy) -> dict[str, int]:
         GENERATION: clock.MINUTE,
         CHECKPOINT: clock.HOUR,
         RETENTION: policy.span_ms("sweep"),
+        ringing.JOB: clock.HOUR,
     }
 
 
@@ -43,6 +45,9 @@ def handlers(house: House) -> dict[str, Handler]:
     async def go_on(_: Job) -> None:
         await generation.advance(house.core)
 
+    async def ring(_: Job) -> None:
+        await ringing.ring(house.core, now=clock.now())
+
     async def retain(_: Job) -> None:
         """A brake stops the sweep for a person to look at, and is in the ledger; it is no fault of the job."""
         try:
@@ -57,4 +62,5 @@ def handlers(house: House) -> dict[str, Handler]:
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,
         RETENTION: retain,
+        ringing.JOB: ring,
     }

@@ -30,6 +30,7 @@ ROLE_LABELS = {
 }
 ANSWERING = frozenset({Role.AGENT, Role.SUPERVISOR})
 REVIEWING = frozenset({Role.SUPERVISOR})
+DECIDING = frozenset({Role.PRIVACY_OFFICER})
 ADMINISTERING = frozenset({Role.ADMIN})
 
 
@@ -42,6 +43,7 @@ class Badge:
     role_label: str
     may_answer: bool
     may_review: bool
+    may_decide: bool
     may_administer: bool
 
     @property
@@ -49,6 +51,8 @@ class Badge:
         """The first page of this role."""
         if self.may_answer:
             return "/desk"
+        if self.may_decide:
+            return "/rights"
         return "/admin" if self.may_administer else "/policy"
 
 
@@ -61,6 +65,7 @@ def badge(caller: Caller) -> Badge:
         role_label=ROLE_LABELS[caller.role],
         may_answer=caller.role in ANSWERING,
         may_review=caller.role in REVIEWING,
+        may_decide=caller.role in DECIDING,
         may_administer=caller.role in ADMINISTERING,
     )
 
@@ -92,5 +97,5 @@ def show(
     status: int = 200,
     **context: Any,  # Any: template values
 ) -> Response:
-    """A staff page with its bar; `here` is desk, review or admin."""
+    """A staff page with its bar; `here` is desk, review, rights or admin."""
     return render(request, name, status=status, staff=badge(caller), here=here, sign_in=caller.sign_in, **context)

@@ -112,10 +112,36 @@ def reading(site: Site, page: Page, lang: str) -> None:
     expect(page.get_by_role("main")).to_contain_text("小廚刀")
 
 
+def board_of_requests(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/rights?lang={lang}")
+    page.locator("#kind").select_option("delete")
+    page.locator("#email").fill("hana.lin@example.com")
+    page.locator("#words").fill("請刪除我的資料，謝謝。")
+    page.locator("main form button[type=submit]").last.click()
+    page.goto(f"{site.url}/rights?lang={lang}")
+    expect(page.locator("tbody a").first).to_be_visible()
+
+
+def one_request(site: Site, page: Page, lang: str) -> None:
+    board_of_requests(site, page, lang)
+    path = page.locator("tbody a").first.get_attribute("href")
+    page.goto(f"{site.url}{path}?lang={lang}")
+    expect(page.get_by_role("main")).to_contain_text("請刪除我的資料")
+    for summary in page.locator("summary").all()[1:]:
+        summary.click()
+
+
 @pytest.mark.parametrize(("lang", "scheme"), LOOKS)
 @pytest.mark.parametrize(
     ("login", "arrive"),
-    [("mei", console_with_a_chat), ("mei", help_of_the_console), ("yun", finding), ("yun", reading)],
+    [
+        ("mei", console_with_a_chat),
+        ("mei", help_of_the_console),
+        ("yun", finding),
+        ("yun", reading),
+        ("ines", board_of_requests),
+        ("ines", one_request),
+    ],
 )
 def test_the_pages_of_staff(
     site: Site, browse: OpenContext, login: str, arrive: Callable[[Site, Page, str], None], lang: str, scheme: str

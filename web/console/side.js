@@ -5,6 +5,7 @@ import { clock, day } from '../core/format.js';
 import { has, t } from '../core/i18n.js';
 import { detail } from './desk.js';
 import { Pane } from './pane.js';
+import './right.js';
 
 /** @import { Desk } from './desk.js' */
 /** @typedef {{id: string, created_ms: number, state: string, is_open_to: boolean}} Past */
@@ -53,7 +54,7 @@ export class DeskSide extends Pane {
   /** @override */
   view() {
     if (this.#failed) return this.#complaint();
-    return this.#panel ? whole(this.#panel) : html`<p class="quiet-text">${t('side_wait')}</p>`;
+    return this.#panel ? whole(this.desk.opened ?? '', this.#panel) : html`<p class="quiet-text">${t('side_wait')}</p>`;
   }
 
   #complaint() {
@@ -62,11 +63,12 @@ export class DeskSide extends Pane {
   }
 }
 
-/** @param {Panel} panel */
-const whole = ({ customer, orders }) => html`
+/** @param {string} conversation @param {Panel} panel */
+const whole = (conversation, { customer, orders }) => html`
   ${orders.length ? orders.map(orderCard) : html`<section class="card"><h2>${t('orders')}</h2><p class="quiet-text">${t('no_orders')}</p></section>`}
   ${customerCard(customer)}
   ${pastCard(customer.past)}
+  <desk-right .conversation=${conversation}></desk-right>
 `;
 
 /** @param {Order} order */
