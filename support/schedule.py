@@ -10,6 +10,7 @@ from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
 from support.house import House
+from support.mydata import archives
 from support.privacy import commands as privacy
 
 log = structlog.get_logger("schedule")
@@ -35,7 +36,10 @@ def handlers(house: House) -> dict[str, Handler]:
     """What carries out each kind of job."""
 
     async def sweep_media(_: Job) -> None:
-        await sweeping.sweep(house.media, now=clock.now())
+        await sweeping.sweep(house.media, others=[archives.named], now=clock.now())
+
+    async def make_copy(job: Job) -> None:
+        await archives.make(house.media, house.holdings, str(job.payload["archive"]), now=clock.now())
 
     async def sign_ledger(_: Job) -> None:
         await privacy.checkpoint(house.core, Collected())
@@ -54,6 +58,7 @@ def handlers(house: House) -> dict[str, Handler]:
         **mail.handlers(house.core),
         **tidying.handlers(house.core),
         MEDIA: sweep_media,
+        archives.JOB: make_copy,
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,
         RETENTION: retain,
