@@ -7,6 +7,7 @@ import media.holdings
 import support.mydata.holdings
 import support.orders.holdings
 import support.privacy.holdings
+import support.rights.holdings
 from core import holdings_of_core
 from core.holdings import Holding
 from core.services import Core
@@ -22,4 +23,5 @@ def every(core: Core, media_room: Media) -> Sequence[Holding]:
         support.orders.holdings.holding(),
         *support.mydata.holdings.holdings(media_room),
         *support.privacy.holdings.holdings(),
+        support.rights.holdings.holding(),
     )

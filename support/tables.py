@@ -12,6 +12,7 @@ import media.models
 import support.mydata.models
 import support.orders.models
 import support.privacy.models
+import support.rights.models
 
 ALL: tuple[ModuleType, ...] = (
     core.generation,
@@ -24,4 +25,5 @@ ALL: tuple[ModuleType, ...] = (
     support.mydata.models,
     support.orders.models,
     support.privacy.models,
+    support.rights.models,
 )

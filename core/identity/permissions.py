@@ -42,6 +42,8 @@ class Operation(StrEnum):
     PROPOSE_EXPORT = "propose_export"
     APPROVE_EXPORT = "approve_export"
     BREAK_GLASS = "break_glass"
+    OPEN_CASE = "open_case"
+    WITHDRAW_CASE = "withdraw_case"
     DECIDE_CASE = "decide_case"
     MAKE_COPY = "make_copy"
     ERASE = "erase"
@@ -111,6 +113,8 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.ATTACH: _MINE,
         Operation.RETRACT: _MINE,
         Operation.RESOLVE: _MINE,
+        Operation.OPEN_CASE: _MINE,
+        Operation.WITHDRAW_CASE: _MINE,
     },
     "person": {
         Operation.READ_CONVERSATION: _MINE,
@@ -123,6 +127,8 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.VIEW_ORDER: _MINE,
         Operation.MAKE_COPY: _MINE,
         Operation.ERASE: _MINE,
+        Operation.OPEN_CASE: _MINE,
+        Operation.WITHDRAW_CASE: _MINE,
     },
     Role.AGENT: {
         Operation.READ_CONVERSATION: _OWN_WORK,
@@ -137,6 +143,7 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.VIEW_ORDER: _OWN_WORK,
         Operation.VIEW_SENSITIVE_MEDIA: _OWN_PURPOSE,
         Operation.REVEAL: _OWN_PURPOSE,
+        Operation.OPEN_CASE: _OWN_WORK,
     },
     Role.SUPERVISOR: {
         Operation.READ_CONVERSATION: _TEAM,
@@ -156,6 +163,7 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.BREAK_GLASS: _PURPOSE,
         Operation.PROPOSE_HOLD: _TEAM_PURPOSE,
         Operation.READ_ROSTER: _TEAM,
+        Operation.OPEN_CASE: _TEAM,
     },
     Role.PRIVACY_OFFICER: {
         Operation.READ_CONVERSATION: _CASE,
@@ -169,6 +177,8 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.REVEAL: _CASE,
         Operation.APPROVE_EXPORT: _CASE,
         Operation.BREAK_GLASS: _PURPOSE,
+        Operation.OPEN_CASE: _PLAIN,
+        Operation.WITHDRAW_CASE: _PLAIN,
         Operation.DECIDE_CASE: _PLAIN,
         Operation.MAKE_COPY: _CASE,
         Operation.ERASE: _CASE,
@@ -200,10 +210,18 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
 
 # States that override every role: erased and hidden things are not there; restricted (5(1)2) and isolated (5(1)3,
 # 5(2)4) ones are there for the privacy officer's case and, when restricted, for the person whose they are.
-RESTRICTED = "restricted"
 GONE = frozenset({"erased", "hidden"})
+RESTRICTED = "restricted"
 FROZEN = frozenset({RESTRICTED, "isolated"})
-OF_HER_OWN_WHILE_RESTRICTED = frozenset({Operation.READ_CONVERSATION, Operation.MAKE_COPY, Operation.ERASE})
+OF_HER_OWN_WHILE_RESTRICTED = frozenset(
+    {
+        Operation.READ_CONVERSATION,
+        Operation.MAKE_COPY,
+        Operation.ERASE,
+        Operation.OPEN_CASE,
+        Operation.WITHDRAW_CASE,
+    }
+)
 
 
 def can(

@@ -36,6 +36,8 @@ TABLE = {
     Operation.PROPOSE_EXPORT: "s",
     Operation.APPROVE_EXPORT: "o",
     Operation.BREAK_GLASS: "so",
+    Operation.OPEN_CASE: "aso",
+    Operation.WITHDRAW_CASE: "o",
     Operation.DECIDE_CASE: "o",
     Operation.MAKE_COPY: "o",
     Operation.ERASE: "o",
