@@ -10,7 +10,7 @@ from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
 from support.house import House
-from support.mydata import archives
+from support.mydata import archives, deletions
 from support.privacy import commands as privacy
 
 log = structlog.get_logger("schedule")
@@ -41,6 +41,9 @@ def handlers(house: House) -> dict[str, Handler]:
     async def make_copy(job: Job) -> None:
         await archives.make(house.media, house.holdings, str(job.payload["archive"]), now=clock.now())
 
+    async def delete(job: Job) -> None:
+        await deletions.carry_out(house.core, house.holdings, str(job.payload["deletion"]), now=clock.now())
+
     async def sign_ledger(_: Job) -> None:
         await privacy.checkpoint(house.core, Collected())
 
@@ -59,6 +62,7 @@ def handlers(house: House) -> dict[str, Handler]:
         **tidying.handlers(house.core),
         MEDIA: sweep_media,
         archives.JOB: make_copy,
+        deletions.JOB: delete,
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,
         RETENTION: retain,

@@ -30,12 +30,15 @@ from core.vault.keys import DataKey
 from media.blobs import PIECE
 from media.sealing import Original, opened, sealed
 from media.uploads import Media
+from support.mydata import wishes
 from support.mydata.models import CopyArchive
 from support.privacy import copies
+from support.rights.models import Kind
 
 JOB: Final = "mydata.copy"
 KEPT_AS: Final = "export_file"
 ASKED, READY = "asked", "ready"
+MADE: Final = "Your copy is ready. Sign in and fetch it there."
 LAST_DOWNLOAD_MS: Final = clock.HOUR  # the last one must have time to arrive before its key goes
 
 
@@ -49,10 +52,11 @@ class Download:
     pieces: AsyncGenerator[bytes, None]
 
 
-async def ask(core: Core, caller: Caller, locale: str, *, request_id: str | None = None, now: int) -> CopyArchive:
+async def ask(core: Core, caller: Caller, locale: str, *, now: int) -> CopyArchive:
     """Have a copy made for the caller. Raises: Conflict, while one is being made or still to be had."""
     if await core.database.read(_standing, caller.ref, now=now):
-        raise Conflict("copy_there", "There is a copy already. Fetch that one, or wait until its time is over.")
+        raise _there()
+    wish = await wishes.hear(core, caller, Kind.COPY, locale, now=now)
     archive_id = ids.new()
     key = await core.vault.create(archive_id, caller.ref)
     row = CopyArchive(
@@ -65,10 +69,10 @@ async def ask(core: Core, caller: Caller, locale: str, *, request_id: str | None
         created_ms=now,
         expires_ms=core.policy.expires_ms(KEPT_AS, now),
         downloads_left=core.policy.number("copy_downloads"),
-        request_id=request_id,
+        request_id=wish.id,
     )
     try:
-        return await core.database.write(_ask, row, caller, now=now)
+        return await core.database.write(_ask, core, row, caller, now=now)
     except Refusal:  # only then is it certain that nothing stands
         await core.vault.destroy([key.id], reason="unused")
         raise
@@ -85,7 +89,7 @@ async def make(media: Media, holdings: Sequence[Holding], archive_id: str, *, no
     await media.blobs.delete(row.blob)
     pieces = original.counting(_gathered(drawn))
     await media.blobs.create(row.blob, sealed(_key(core, row), _context(core, row), pieces))
-    await core.database.write(_ready, row, original.size, summed.manifest_sha256, now=now)
+    await core.database.write(_ready, core, row, original.size, summed.manifest_sha256, now=now)
 
 
 async def fetch(media: Media, caller: Caller, archive_id: str, *, now: int) -> Download:
@@ -112,9 +116,15 @@ def _standing(tx: Transaction, subject: str, *, now: int) -> bool:
     return any(row.downloads_left for row in of(tx, subject, now=now))
 
 
-def _ask(tx: Transaction, row: CopyArchive, caller: Caller, *, now: int) -> CopyArchive:
+def _there() -> Conflict:
+    return Conflict("copy_there", "There is a copy already. Fetch that one, or wait until its time is over.")
+
+
+def _ask(tx: Transaction, core: Core, row: CopyArchive, caller: Caller, *, now: int) -> CopyArchive:
     if _standing(tx, row.subject, now=now):
-        raise Conflict("copy_there", "There is a copy already. Fetch that one, or wait until its time is over.")
+        raise _there()
+    if row.request_id is not None:
+        wishes.prove(tx, core, caller, row.request_id, now=now)
     tx.session.add(row)
     jobs.enqueue(tx, JOB, {"archive": row.id}, run_ms=now, key=row.id)
     _note(tx, caller, "copy.ask", row, "ok", now=now)
@@ -123,10 +133,12 @@ def _ask(tx: Transaction, row: CopyArchive, caller: Caller, *, now: int) -> Copy
     return row
 
 
-def _ready(tx: Transaction, row: CopyArchive, size: int, manifest_sha256: bytes, *, now: int) -> None:
+def _ready(tx: Transaction, core: Core, row: CopyArchive, size: int, manifest_sha256: bytes, *, now: int) -> None:
     """The row may have been erased meanwhile; then the file is an orphan and the sweep takes it."""
     values = {"state": READY, "size": size, "manifest_sha256": manifest_sha256, "ready_ms": now}
-    tx.execute(update(CopyArchive).where(col(CopyArchive.id) == row.id, col(CopyArchive.expires_ms) > 0).values(values))
+    is_wanted = (col(CopyArchive.id) == row.id) & (col(CopyArchive.expires_ms) > 0)
+    if tx.execute(update(CopyArchive).where(is_wanted).values(values).returning(col(CopyArchive.id))).all():
+        wishes.grant(tx, core, row.request_id, MADE, now=now)
 
 
 def _count(tx: Transaction, caller: Caller, archive_id: str, *, now: int) -> CopyArchive:

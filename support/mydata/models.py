@@ -51,4 +51,5 @@ class Deletion(SQLModel, table=True):
     asked_ms: int = Field(sa_type=Millis)
     due_ms: int = Field(sa_type=Millis)
     ended_ms: int | None = Field(default=None, sa_type=Millis, index=True)
+    certificate: str | None = Field(default=None, max_length=32)
     request_id: str | None = Field(default=None, max_length=64)

@@ -125,9 +125,13 @@ def _readings(tx: Transaction, hers: Sequence[str]) -> list[Reading]:
     entry, sums = ledger.ENTRY.c, Counter[tuple[str, str]]()
     for start in range(0, len(hers), IDS_AT_ONCE):
         of_hers = entry.object_id.in_(hers[start : start + IDS_AT_ONCE]) & entry.role.is_not(None)
-        counted = select(entry.role, entry.action, func.count()).where(of_hers).group_by(entry.role, entry.action)
+        counted = (
+            select(entry.role, entry.action, func.count().label("times"))
+            .where(of_hers)
+            .group_by(entry.role, entry.action)
+        )
         for row in tx.execute(counted).all():
-            sums[row[0], row[1]] += row[2]
+            sums[row.role, row.action] += row.times
     return [Reading(role, action, count) for (role, action), count in sorted(sums.items())]
 
 
