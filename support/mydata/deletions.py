@@ -37,7 +37,9 @@ JOB: Final = "mydata.delete"
 RULE: Final = "R-5.1.3b"
 WAITING, HELD, WITHDRAWN, DONE = "waiting", "held", "withdrawn", "done"
 CONTENT: Final = frozenset({"conversation", "attachment", "order", "person"})
-GONE: Final = "What you asked for is deleted. In backups it can be read by nobody after 14 days."
+GONE: Final = (
+    "What you asked for is deleted. When the backups of our keys have run out, nobody can read it in any backup either."
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from support.rights.models import BEFORE_WORK, OPEN, Channel, Kind, State
 from support.rights.proving import Proof
 from support.rights.requests import Asked, Received
 
-__all__ = ["Received", "grant", "hear", "prove", "take_back"]
+__all__ = ["Received", "grant", "hear", "prove", "signed_in", "take_back"]
 
 
 async def hear(
@@ -24,6 +24,14 @@ def prove(tx: Transaction, core: Core, caller: Caller, request_id: str, *, now: 
     """Note that she has just shown who she is."""
     if steps.find(tx, request_id).state in (State.RECEIVED, State.IDENTITY_PENDING):
         proving.prove_identity(tx, core, caller, request_id, Proof("email_code"), now=now)
+
+
+def signed_in(tx: Transaction, core: Core, caller: Caller, request_id: str, *, now: int) -> None:
+    """Note that she is signed in by a code to her address, which is all that correcting and reading need."""
+    assert caller.kind == "person", "only a person signs in with a code"
+    assert caller.proof == "email_code"
+    if steps.find(tx, request_id).state in (State.RECEIVED, State.IDENTITY_PENDING):
+        proving.prove_identity(tx, core, SYSTEM, request_id, Proof("email_code"), now=now)
 
 
 def grant(tx: Transaction, core: Core, request_id: str | None, answer: str, *, now: int) -> None:
