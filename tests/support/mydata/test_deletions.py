@@ -1,12 +1,16 @@
 """A deletion waits a day, can be taken back, takes what it said and no more, and leaves a certificate."""
 
+from dataclasses import replace
+
 import pytest
 
 from chat import conversations
 from core import clock, jobs, mail
 from core.database import Transaction
+from core.holdings import Held
 from core.identity import people
-from core.refusals import Conflict, NotFound
+from core.policy import Policy
+from core.refusals import Conflict, NotFound, Unavailable
 from support.house import House
 from support.mydata import deletions
 from support.mydata.models import Deletion
@@ -171,3 +175,55 @@ async def test_the_same_address_is_a_new_person_afterwards(house: House) -> None
     assert again.id != ann.caller.id
     hers = await house.core.database.read(conversations.for_subject, f"person:{again.id}", now=asked.due_ms + 1)
     assert hers == []
+
+
+@pytest.mark.clause("5(2)4")
+async def test_what_is_held_is_tried_again_until_it_is_let_go(house: House) -> None:
+    ann = await shopper(house, "ann@example.com", now=clock.now())
+    asked = await deletions.ask(house.core, ann.caller, ann.conversation.id, "en", now=clock.now())
+
+    def of_held(tx: Transaction, policy: Policy, subject: str) -> list[Held]:
+        return [replace(held, stays="REF_CRIMINAL") for held in named["conversations"].of(tx, policy, subject)]
+
+    named = {holding.name: holding for holding in house.holdings}
+    held = [replace(holding, of=of_held) if holding.name == "conversations" else holding for holding in house.holdings]
+    await deletions.carry_out(house.core, held, asked.id, now=asked.due_ms)
+    (row,) = await rows(house, ann.caller.ref)
+    kept = await is_there(house, ann.conversation.id)
+    planned = await house.core.database.read(
+        lambda tx: [job.run_ms for job in tx.execute(jobs.JOB.select().where(jobs.JOB.c.kind == deletions.JOB))]
+    )
+    await deletions.carry_out(house.core, house.holdings, asked.id, now=asked.due_ms + DAY)
+
+    assert row.state == deletions.HELD
+    assert kept
+    assert asked.due_ms + DAY in planned
+    (row,) = await rows(house, ann.caller.ref)
+    assert row.state == deletions.DONE
+    assert not await is_there(house, ann.conversation.id)
+    state = await house.core.database.read(lambda tx: tx.session.get_one(RightsRequest, row.request_id).state)
+    assert state == "closed"
+
+
+@pytest.mark.clause("5(1)3")
+async def test_a_deletion_that_was_stopped_halfway_is_finished_by_its_job(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await shopper(house, "ann@example.com", now=clock.now())
+    asked = await deletions.ask(house.core, ann.caller, None, "en", now=clock.now())
+
+    async def away(*_: object, **__: object) -> int:
+        raise Unavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(house.core.vault, "destroy", away)
+        with pytest.raises(Unavailable):
+            await deletions.carry_out(house.core, house.holdings, asked.id, now=asked.due_ms)
+    (row,) = await rows(house, ann.caller.ref)
+    halfway = row.state
+    await deletions.carry_out(house.core, house.holdings, asked.id, now=asked.due_ms)
+
+    (row,) = await rows(house, ann.caller.ref)
+    assert halfway == deletions.WAITING
+    assert row.state == deletions.DONE
+    assert not await is_there(house, ann.conversation.id)
