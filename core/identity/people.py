@@ -184,7 +184,7 @@ def move(tx: Transaction, vault: Vault, person: Person, email: str, *, now: int)
     """Give the person another verified address, which nobody has (clause 5(1)1)."""
     person.email_mac = address_mac(vault, email)
     person.email_sealed = vault.seal_field(key_of(vault, person), TABLE, person.id, "email", email)
-    person.verified_ms = now
+    person.verified_ms = person.moved_ms = now
     tx.session.add(person)
 
 

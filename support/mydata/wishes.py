@@ -1,15 +1,22 @@
 """Wishes: what a person asks on her own page is a request like any other, and ends with what was done (5(2)2)."""
 
+from typing import Final
+
 from core.database import Transaction
 from core.identity.callers import SYSTEM, Caller
+from core.refusals import Conflict
 from core.services import Core
 from core.web import i18n
 from support.rights import answering, proving, requests, steps
-from support.rights.models import BEFORE_WORK, OPEN, Channel, Kind, State
+from support.rights.models import BEFORE_WORK, OPEN, Channel, Kind, Level, State
 from support.rights.proving import Proof
 from support.rights.requests import Asked, Received
 
 __all__ = ["Received", "grant", "hear", "prove", "signed_in", "take_back"]
+
+LATER: Final = (
+    "Your address is new to us, so a code is not enough for this. We have your request and will write to you."
+)
 
 
 async def hear(
@@ -21,8 +28,15 @@ async def hear(
 
 
 def prove(tx: Transaction, core: Core, caller: Caller, request_id: str, *, now: int) -> None:
-    """Note that she has just shown who she is."""
-    if steps.find(tx, request_id).state in (State.RECEIVED, State.IDENTITY_PENDING):
+    """Note that she has just shown who she is.
+
+    Raises:
+        Conflict: code `level`, when a code is too little for now; the request stands, and the desk goes on with it.
+    """
+    row = steps.find(tx, request_id)
+    if row.identity_needed > Level.I1:
+        raise Conflict("level", LATER)
+    if row.state in (State.RECEIVED, State.IDENTITY_PENDING):
         proving.prove_identity(tx, core, caller, request_id, Proof("email_code"), now=now)
 
 

@@ -269,6 +269,29 @@ async def test_a_new_address_needs_a_code_to_the_old_one_and_a_code_to_the_new_o
     assert "anna@example.com" not in told.text + told.html
 
 
+@pytest.mark.parametrize("path", ["/copy", "/stop", "/delete"])
+@pytest.mark.clause("5(2)1")
+async def test_with_a_new_address_a_code_is_too_little_and_the_desk_goes_on(
+    house: House, visit: Open, path: str
+) -> None:
+    ann = await shopper(house, "ann@example.com", now=clock.now())
+    core, her = house.core, visit()
+
+    def moved(tx: Transaction, at_ms: int) -> None:
+        person = people.by_id(tx, ann.caller.id)
+        assert person is not None
+        people.move(tx, core.vault, person, "anna@example.com", now=at_ms)
+
+    await core.database.write(moved, clock.now() - 29 * clock.DAY)
+    await her.enter("anna@example.com")
+    early = await her.press(path)
+    asked = await requested(house, ann.caller.ref)
+
+    assert early.status_code == 409
+    assert "a code is not enough" in early.text
+    assert asked == [(path[1:], "my_data", "received")]
+
+
 @pytest.mark.usefixtures("at_once")
 @pytest.mark.clause("5(1)1(1)")
 async def test_no_code_but_the_old_addresss_own_moves_an_account(house: House, visit: Open) -> None:
