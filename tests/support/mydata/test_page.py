@@ -354,3 +354,22 @@ async def test_a_form_of_another_page_changes_nothing(house: House, visit: Open)
         assert (await her.press(path, name="x", email="evil@example.com")).status_code == 403
 
     assert await requested(house, ann.caller.ref) == []
+
+
+@pytest.mark.parametrize(("device", "letters"), [("Firefox, Android", 1), ("", 0)])
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.clause("3(3)")
+async def test_a_sign_in_on_another_device_is_told_by_mail(
+    house: House, visit: Open, device: str, letters: int
+) -> None:
+    ann = await shopper(house, "ann@example.com", now=clock.now())
+    core = house.core
+    other = Holder("person", ann.caller.id, "email_code", device=device)
+    await core.database.write(signins.start, core.hub, other, now=clock.now())
+
+    await visit().enter("ann@example.com")
+
+    found = await core.database.read(mail.kept, core, now=clock.now())
+    told = [letter for letter in found if letter.subject.startswith("New sign-in")]
+    assert len(told) == letters
+    assert all("/my-data" in letter.text for letter in told)
