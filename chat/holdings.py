@@ -25,7 +25,7 @@ from chat.statements import CONVERSATION, EVENT, MARK, ORDER
 from chat.transcripts import Line
 from core import hub
 from core.database import Transaction
-from core.holdings import Copying, Due, Held, Holding, Part, Record, Ref
+from core.holdings import Copying, Due, Held, Holding, Omitted, Part, Record, Ref
 from core.policy import Policy
 from core.services import Core
 from core.vault.refusals import ContentUnavailable
@@ -112,9 +112,12 @@ def _conversation(copying: Copying, core: Core, row: Conversation) -> Iterator[P
     try:
         topic = conversations.topic_of(core, row)
     except ContentUnavailable:
-        return  # the key is gone: this conversation was erased, its rows are waiting for the sweep
+        yield Omitted("unreadable_conversations", 1, "R-5.1.3c")  # erased: its rows are waiting for the sweep
+        return
     about = {"topic": topic or "", "state": row.state, "orders": orders}
     yield Record("conversations", row.id, row.created_ms, about)
+    if row.last_seq > row.last_pub_seq:
+        yield Omitted("internal_notes", row.last_seq - row.last_pub_seq)
     start = 1
     while events := log.read_as_written(copying.tx, core, row, Span(PAGE, start)):
         for line in transcripts.lines(events, Audience.PUBLIC):

@@ -52,6 +52,7 @@ class Conversation(SQLModel, table=True):
     closed_ms: int | None = Field(default=None, sa_type=Millis)
     waiting_since_ms: int | None = Field(default=None, sa_type=Millis)
     expires_ms: int = Field(sa_type=Millis)
+    restricted_ms: int | None = Field(default=None, sa_type=Millis)  # frozen, as its owner asked (clause 5(1)2)
 
 
 class EventRow(SQLModel, table=True):

@@ -21,7 +21,7 @@ from chat.state import State, fold
 from chat.statements import EVENT, Known, Name
 from core.database import Transaction
 from core.identity import permissions
-from core.identity.permissions import Operation, Purpose, Resource
+from core.identity.permissions import RESTRICTED, Operation, Purpose, Resource
 from core.refusals import NotFound, Refusal
 from core.services import Core
 from core.vault.keys import DataKey
@@ -204,7 +204,8 @@ def _may_append(draft: Draft, conversation: _Open) -> bool:
 
 def resource(row: Conversation | Standing | Row[Any]) -> Resource:  # Any: a row of the whole table
     """The conversation as permissions see it."""
-    return Resource("conversation", row.id, row.owner, row.assignee, row.team, row.state)
+    state = row.state if row.restricted_ms is None else RESTRICTED
+    return Resource("conversation", row.id, row.owner, row.assignee, row.team, state)
 
 
 def _place(

@@ -26,6 +26,7 @@ class Standing(Struct, frozen=True):
     epoch: str
     last_seq: int
     last_pub_seq: int
+    restricted_ms: int | None
 
 
 _WIDTH = len(Standing.__struct_fields__)

@@ -85,7 +85,7 @@ VALUES = MappingProxyType(
         "4(1)7": frozenset({"hazard_fields"}),
         "4(2)1": frozenset({"brake_percent", "brake_floor_objects", "sweep_hours"}),
         "5(1)2": frozenset({"copy_downloads"}),
-        "5(2)1": frozenset({"identity_levels", "identity_stale_days", "delete_delay_hours"}),
+        "5(2)1": frozenset({"identity_levels", "identity_stale_days", "address_fresh_days", "delete_delay_hours"}),
         "5(2)2": frozenset(
             ["answer_days", "extension_days", "alarm_days", "fee_requests", "fee_window_days", "merge_days"]
         ),

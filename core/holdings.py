@@ -75,6 +75,15 @@ class CopyFile:
 
 
 @dataclass(frozen=True)
+class Omitted:
+    """What a person's copy leaves out: what it is (a code), how many, and the rule that says so."""
+
+    what: str
+    count: int
+    reason: str = "R-5.1.2a"
+
+
+@dataclass(frozen=True)
 class Copying:
     """What a holding may use while it writes its part of one person's copy."""
 
@@ -89,7 +98,7 @@ class Copying:
         return self.vault.lookup("pseudonym", f"{self.subject}|{ref}").hex()[:4].upper()
 
 
-Part = Record | CopyFile
+Part = Record | CopyFile | Omitted
 
 
 class DueVerb(Protocol):

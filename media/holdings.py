@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy import delete, func, select, update
 
 from core.database import Transaction
-from core.holdings import CopyFile, Copying, Due, Held, Holding, Part, Ref
+from core.holdings import CopyFile, Copying, Due, Held, Holding, Omitted, Part, Ref
 from core.policy import Policy
 from media import records
 from media.models import Attachment
@@ -104,12 +104,12 @@ def export(media: Media, copying: Copying) -> Iterator[Part]:
     is_hers_to_have = TABLE.c.withdrawn.is_(None) | (
         (TABLE.c.withdrawn == "retracted") & (TABLE.c.uploader == TABLE.c.owner)
     )
-    rows = copying.tx.execute(
-        select(TABLE)
-        .where(TABLE.c.owner == copying.subject, TABLE.c.claimed_ms.is_not(None), is_hers_to_have)
-        .order_by(TABLE.c.created_ms, TABLE.c.id)
-    )
-    for values in rows.mappings():
+    hers = select(TABLE).where(TABLE.c.owner == copying.subject).order_by(TABLE.c.created_ms, TABLE.c.id)
+    sent = TABLE.c.claimed_ms.is_not(None)
+    for what, left_out in (("withdrawn_files", sent & ~is_hers_to_have), ("unsent_files", ~sent)):
+        if count := len(copying.tx.execute(hers.where(left_out)).all()):
+            yield Omitted(what, count)
+    for values in copying.tx.execute(hers.where(sent, is_hers_to_have)).mappings():
         row = Attachment(**values)
         key = copying.vault.key(row.dek_id, scope=row.scope, owner=row.owner)
         record = media.record(row, key)

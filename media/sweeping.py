@@ -7,6 +7,7 @@ Boundary. Files go first, each removal durable, then the rows in one transaction
 finishes it, for an expired row is hidden already.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,9 @@ from media.uploads import TABLE, Media
 ORPHAN_AGE_MS: Final = DAY
 BATCH: Final = 200
 
+Named = Callable[[Transaction, list[str]], set[str]]
+"""Which of these files a room knows."""
+
 
 @dataclass(frozen=True)
 class Swept:
@@ -32,10 +36,10 @@ class Swept:
     missing: tuple[str, ...]
 
 
-async def sweep(media: Media, *, now: int) -> Swept:
-    """Take away what nobody can reach; report, and leave alone, what has lost its file."""
+async def sweep(media: Media, *, others: Sequence[Named] = (), now: int) -> Swept:
+    """Take away what nobody can reach, the `others` who keep files here asked; report what has lost its file."""
     unclaimed = await _sweep_unclaimed(media, now=now)
-    orphans = await _sweep_orphans(media, now=now)
+    orphans = await _sweep_orphans(media, [_with_row, *others], now=now)
     return Swept(unclaimed, orphans, await _missing(media))
 
 
@@ -53,19 +57,21 @@ def _unclaimed(tx: Transaction, *, now: int) -> list[Ref]:
     return [Ref(holdings.KIND, id_) for id_ in tx.execute(expired).scalars()]
 
 
-async def _sweep_orphans(media: Media, *, now: int) -> int:
+async def _sweep_orphans(media: Media, named: Sequence[Named], *, now: int) -> int:
     removed = 0
     batch: list[str] = []
     async for name in media.blobs.names(before_ms=now - ORPHAN_AGE_MS):
         batch.append(name)
         if len(batch) == BATCH:
-            removed += await _remove_orphans(media, batch)
+            removed += await _remove_orphans(media, named, batch)
             batch = []
-    return removed + await _remove_orphans(media, batch)
+    return removed + await _remove_orphans(media, named, batch)
 
 
-async def _remove_orphans(media: Media, names: list[str]) -> int:
-    orphans = set(names) - await media.core.database.read(_with_row, names)
+async def _remove_orphans(media: Media, named: Sequence[Named], names: list[str]) -> int:
+    orphans = set(names)
+    for knows in named:
+        orphans -= await media.core.database.read(knows, names)
     for name in orphans:
         await media.blobs.delete(name)
     return len(orphans)

@@ -15,6 +15,7 @@ import media.web
 import support.admin.web
 import support.demo_shop
 import support.desk.web
+import support.mydata.web
 import support.privacy.web
 import support.review.web
 import support.rights.web
@@ -64,6 +65,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
     doors: list[BaseRoute] = [
         *socket.routes,  # first: thousands may come at once
         *support.shopper.web.routes,
+        *support.mydata.web.routes,
         *support.desk.web.routes,
         *support.review.web.routes,
         *support.privacy.web.routes,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import chat.holdings
 import media.holdings
+import support.mydata.holdings
 import support.orders.holdings
 import support.privacy.holdings
 import support.rights.holdings
@@ -20,6 +21,7 @@ def every(core: Core, media_room: Media) -> Sequence[Holding]:
         chat.holdings.holding(core),
         media.holdings.holding(media_room),
         support.orders.holdings.holding(),
+        *support.mydata.holdings.holdings(media_room),
         *support.privacy.holdings.holdings(),
         support.rights.holdings.holding(),
     )

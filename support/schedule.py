@@ -10,6 +10,7 @@ from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
 from support.house import House
+from support.mydata import archives, deletions
 from support.privacy import commands as privacy
 from support.rights import ringing
 
@@ -37,7 +38,13 @@ def handlers(house: House) -> dict[str, Handler]:
     """What carries out each kind of job."""
 
     async def sweep_media(_: Job) -> None:
-        await sweeping.sweep(house.media, now=clock.now())
+        await sweeping.sweep(house.media, others=[archives.named], now=clock.now())
+
+    async def make_copy(job: Job) -> None:
+        await archives.make(house.media, house.holdings, str(job.payload["archive"]), now=clock.now())
+
+    async def delete(job: Job) -> None:
+        await deletions.carry_out(house.core, house.holdings, str(job.payload["deletion"]), now=clock.now())
 
     async def sign_ledger(_: Job) -> None:
         await privacy.checkpoint(house.core, Collected())
@@ -59,6 +66,8 @@ def handlers(house: House) -> dict[str, Handler]:
         **mail.handlers(house.core),
         **tidying.handlers(house.core),
         MEDIA: sweep_media,
+        archives.JOB: make_copy,
+        deletions.JOB: delete,
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,
         RETENTION: retain,

@@ -9,6 +9,7 @@ import core.jobs
 import core.ledger
 import core.mail
 import media.models
+import support.mydata.models
 import support.orders.models
 import support.privacy.models
 import support.rights.models
@@ -21,6 +22,7 @@ ALL: tuple[ModuleType, ...] = (
     core.mail,
     media.models,
     chat.models,
+    support.mydata.models,
     support.orders.models,
     support.privacy.models,
     support.rights.models,

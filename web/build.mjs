@@ -20,6 +20,7 @@ const sources = {
   'desk.js': 'desk/main.js',
   'desk.css': 'desk/screen.css',
   'page.css': 'css/page.css',
+  'mydata.css': 'css/mydata.css',
   'demo.js': 'shopper/demo.js',
   'demo.css': 'css/demo.css',
   'icons.svg': 'icons.svg',

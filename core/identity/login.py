@@ -11,6 +11,7 @@ Boundary. The code, the person and the sign-in change in one transaction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core import mail
 from core.database import Transaction
 from core.identity import codes, people, signins
 from core.identity.callers import Caller
@@ -98,6 +99,7 @@ def _confirm(
     person = people.find_or_create(tx, core.vault, email, key=key, now=now)
     for replaced in replaces:
         signins.end(tx, core.hub, replaced)
+    _tell_elsewhere(tx, core, person.id, email, typed.asker, now=now)
     fresh = signins.start(tx, core.hub, Holder("person", person.id, "email_code", device=typed.asker.device), now=now)
     caller = Caller(
         kind="person",
@@ -108,6 +110,14 @@ def _confirm(
         proven_ms=now,
     )
     return SignedIn(fresh, caller, is_new)
+
+
+def _tell_elsewhere(tx: Transaction, core: Core, person_id: str, email: str, asker: Asker, *, now: int) -> None:
+    """Somebody who is signed in elsewhere is told of a sign-in on another kind of device (clause 3(3))."""
+    known = {other.device for other in signins.all_of(tx, "person", person_id, now=now)}
+    if known and asker.device not in known:
+        context = {"device": asker.device, "page": f"{core.settings.public_url}/my-data"}
+        mail.post(tx, core, to=email, template="signed_in", locale=asker.locale, context=context, now=now)
 
 
 def _own_address(tx: Transaction, core: Core, caller: Caller) -> str:

@@ -18,6 +18,7 @@ class Person(SQLModel, table=True):
     name_sealed: bytes | None = None
     created_ms: int = Field(sa_type=Millis)
     verified_ms: int | None = Field(default=None, sa_type=Millis)
+    moved_ms: int | None = Field(default=None, sa_type=Millis)
     erased_ms: int | None = Field(default=None, sa_type=Millis)
 
 

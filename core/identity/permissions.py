@@ -211,7 +211,8 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
 # States that override every role: erased and hidden things are not there; restricted (5(1)2) and isolated (5(1)3,
 # 5(2)4) ones are there for the privacy officer's case and, when restricted, for the person whose they are.
 GONE = frozenset({"erased", "hidden"})
-FROZEN = frozenset({"restricted", "isolated"})
+RESTRICTED = "restricted"
+FROZEN = frozenset({RESTRICTED, "isolated"})
 OF_HER_OWN_WHILE_RESTRICTED = frozenset(
     {
         Operation.READ_CONVERSATION,
@@ -292,7 +293,7 @@ def _is_open(caller: Caller, operation: Operation, thing: Resource) -> bool:
         return False
     if thing.state not in FROZEN or caller.role is Role.PRIVACY_OFFICER:
         return True
-    is_hers = caller.kind in {"person", "visitor"} and thing.state == "restricted"
+    is_hers = caller.kind in {"person", "visitor"} and thing.state == RESTRICTED
     return is_hers and operation in OF_HER_OWN_WHILE_RESTRICTED
 
 

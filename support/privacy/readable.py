@@ -1,13 +1,15 @@
-"""The readable copy: records in, one page out; no input or output here."""
+"""The readable copy: records in, pages out; no input or output here."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from core.holdings import CopyFile, Holding, Record
 from core.services import Core
 from core.web import i18n
 from core.web.rendering import environment
+
+PAGE = "index.html"
 
 
 @dataclass(frozen=True)
@@ -28,20 +30,35 @@ class Section:
     columns: Sequence[str]
 
 
-def page(
-    core: Core, sections: Sequence[tuple[Holding, Sequence[Record]]], files: Sequence[CopyFile], facts: dict[str, Any]
-) -> str:
-    """The page `index.html` of a copy, in the person's language; it needs nothing but the files beside it."""
-    lang = "zh-Hant" if str(facts["locale"]).lower().startswith("zh") else "en"
+class Copied(Protocol):
+    """What a page is drawn from."""
+
+    @property
+    def sections(self) -> Sequence[tuple[Holding, Sequence[Record]]]: ...
+
+    @property
+    def files(self) -> Sequence[CopyFile]: ...
+
+
+def pages(core: Core, contents: Copied, facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Every page of a copy with its name: `index.html` in the person's language, and the same in each other one."""
+    own = "zh-Hant" if str(facts["locale"]).lower().startswith("zh") else "en"
+    names = {lang: PAGE if lang == own else f"index.{lang}.html" for lang in i18n.LANGUAGES}
+    return [(name, _page(core, contents, facts, lang, names)) for lang, name in names.items()]
+
+
+def _page(core: Core, contents: Copied, facts: dict[str, Any], lang: str, names: Mapping[str, str]) -> str:
+    """One page; it needs nothing but the files beside it."""
     return (
         environment(lang)
         .get_template("export/copy.html")
         .render(
             lang=lang,
+            others={name: i18n.NAMES[code] for code, name in names.items() if code != lang},
             facts=facts,
             policy=core.policy,
-            sections=[_section(holding, records) for holding, records in sections],
-            files={file.name: file for file in files},
+            sections=[_section(holding, records) for holding, records in contents.sections],
+            files={file.name: file for file in contents.files},
             formats=i18n.Formats(lang, core.settings.time_zone, core.settings.currency),
         )
     )

@@ -102,10 +102,12 @@ def _bind(tx: Transaction, core: Core, row: RightsRequest, subject: str, *, now:
 
 
 def _is_stale(tx: Transaction, policy: Policy, subject: str | None, *, now: int) -> bool:
-    """Whether the person has not signed in for so long that an open mailbox alone is too little."""
+    """Whether the person came so long ago, or with so new an address, that an open mailbox alone is too little."""
     kind, _, person_id = (subject or "").partition(":")
     person = people.by_id(tx, person_id) if kind == "person" else None
     if person is None:
         return True
     last = person.verified_ms or person.created_ms
-    return last <= now - policy.number("identity_stale_days") * clock.DAY
+    moved = person.moved_ms or 0
+    is_new = moved > now - policy.number("address_fresh_days") * clock.DAY
+    return is_new or last <= now - policy.number("identity_stale_days") * clock.DAY

@@ -24,6 +24,7 @@ from core.identity.signins import Fresh as FreshSignIn
 from core.identity.signins import Holder
 from core.refusals import Conflict
 from core.services import Core
+from support.mydata import restrictions
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +66,21 @@ async def start(
 def current(tx: Transaction, caller: Caller, *, now: int) -> Conversation | None:
     """The conversation that the caller was last in."""
     mine = conversations.for_subject(tx, caller.ref, now=now)
-    return next((one for one in mine if one.state == "open"), mine[0] if mine else None)
+    usable = [one for one in mine if one.restricted_ms is None]
+    return next((one for one in usable if one.state == "open"), usable[0] if usable else None)
 
 
 def has_agreed(tx: Transaction, core: Core, caller: Caller) -> bool:
     """Whether the caller's answer to the policy in force is on record."""
+    if restrictions.waits_for_answer(tx, caller.ref):
+        return False
     policy = core.policy
     return acknowledgements.has_agreed(tx, caller.ref, policy_version=policy.version, policy_sha256=policy.sha256)
 
 
 def require_agreement(tx: Transaction, core: Core, caller: Caller) -> None:
     """Refuse content before the policy in force is agreed to. Raises: NotAllowed."""
+    restrictions.require_answer(tx, caller.ref)
     policy = core.policy
     acknowledgements.require(tx, caller.ref, policy_version=policy.version, policy_sha256=policy.sha256)
 
@@ -96,6 +101,7 @@ def _agree(
         shown_ms=min(agreement.shown_ms, now),
     )
     acknowledgements.record(tx, caller.ref, shown, now=now)
+    restrictions.agree_again(tx, caller, now=now)
     return caller, sign_in
 
 

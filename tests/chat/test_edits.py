@@ -25,7 +25,7 @@ from chat.protocol import Err, Ev, Page
 from chat.statements import EVENT
 from core import clock
 from core.database import Transaction
-from core.holdings import Copying, Record
+from core.holdings import CopyFile, Copying, Record
 from core.identity.callers import SYSTEM, Caller, Role
 from core.identity.permissions import Purpose
 from core.ledger import ENTRY
@@ -754,7 +754,7 @@ async def test_a_picture_that_is_gone_is_served_to_nobody_and_only_its_own_sende
 
     def copied(tx: Transaction) -> list[str]:
         copying = Copying(tx, house.core.vault, house.core.policy, amy.ref, "en")
-        return [file.name for file in media_holdings.holding(media).export(copying) if not isinstance(file, Record)]
+        return [file.name for file in media_holdings.holding(media).export(copying) if isinstance(file, CopyFile)]
 
     assert before == [200, 200]
     assert after == [404] * 6

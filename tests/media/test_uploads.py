@@ -290,7 +290,8 @@ async def test_a_file_without_a_row_is_swept_and_a_row_without_a_file_is_reporte
     await room.media.blobs.delete(row.thumb_blob)
     later = max(path.stat().st_mtime_ns for path in files(room)) // 1_000_000 + sweeping.ORPHAN_AGE_MS + 1
 
-    swept = await sweeping._sweep_orphans(room.media, now=later), await sweeping._missing(room.media)
+    orphans = await sweeping._sweep_orphans(room.media, [sweeping._with_row], now=later)
+    swept = orphans, await sweeping._missing(room.media)
 
     assert swept == (1, (row.id,))
     assert len(files(room)) == 2

@@ -1,14 +1,18 @@
 """A copy holds everything of one person, nothing of another, and shows any change."""
 
+import hashlib
 import json
+import re
 import shutil
 import struct
+import tracemalloc
 import uuid
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chat.log import Draft
 from core.report import Collected
@@ -139,9 +143,25 @@ def signed_by_another(found: dict[str, bytes]) -> list[tuple[str, bytes]]:
     ]
 
 
+def signed_again(found: dict[str, bytes]) -> list[tuple[str, bytes]]:
+    """The manifest edited to fit a changed page, and signed by a key that is not the shop's."""
+    page = found["index.html"] + b" "
+    manifest = json.loads(found["manifest.json"])
+    (entry,) = [entry for entry in manifest["entries"] if entry["name"] == "index.html"]
+    entry |= {"size": len(page), "sha256": hashlib.sha256(page).hexdigest()}
+    raw, key = json.dumps(manifest).encode(), Ed25519PrivateKey.generate()
+    signed = key.sign(copies.SIGNED + hashlib.sha256(raw).digest())
+    signature = json.loads(found["manifest.sig"])
+    signature |= {"public_key": key.public_key().public_bytes_raw().hex(), "signature": signed.hex()}
+    return [
+        *({**found, "index.html": page, "manifest.json": raw, "manifest.sig": json.dumps(signature).encode()}.items())
+    ]
+
+
 @pytest.mark.parametrize(
     ("spoil", "why", "name"),
     [
+        (signed_again, "bad_signature", "manifest.sig"),
         (changed("index.html"), "changed", "index.html"),
         (changed("media/"), "changed", "media/"),
         (changed("manifest.json"), "bad_signature", "manifest.sig"),
@@ -190,6 +210,35 @@ async def test_a_flipped_byte_anywhere_in_the_archive_is_noticed(house: House, t
         (tmp_path / "flipped.zip").write_bytes(spoiled)
         with pytest.raises(Spoiled):
             verified(house, tmp_path / "flipped.zip")
+
+
+@pytest.mark.clause("5(1)2")
+async def test_an_entry_that_swells_is_not_read_to_its_end(house: House, tmp_path: Path) -> None:
+    ann = await shopper(house, "ann@example.com")
+    found = contents(await copied(house, ann, tmp_path / "ann.zip"))
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, raw in found.items():
+            archive.writestr(name, bytes(256 * 1024 * 1024) if name == "index.html" else raw)
+    tracemalloc.start()
+
+    with pytest.raises(Spoiled) as caught:
+        verified(house, bomb)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (caught.value.why, caught.value.name) == ("changed", "index.html")
+    assert peak < 16 * 1024 * 1024
+
+
+@pytest.mark.clause("5(1)2")
+async def test_no_entry_of_a_copy_is_a_table_that_a_spreadsheet_would_run(house: House, tmp_path: Path) -> None:
+    ann = await shopper(house, "ann@example.com", '=HYPERLINK("https://evil.example","x")')
+
+    names = list(contents(await copied(house, ann, tmp_path / "ann.zip")))
+
+    assert {Path(name).suffix for name in names} == {".jsonl", ".html", ".json", ".sig", ".png"}
+    assert all(re.fullmatch(r"(media/)?[A-Za-z0-9_.-]+", name) for name in names)
 
 
 @pytest.mark.parametrize("raw", [b"", b"PK", b"not an archive at all", b"PK\x05\x06" + bytes(18)])
