@@ -22,6 +22,7 @@ class Settings(BaseSettings):
     redis_url: str | None = None
     media_url: str = ""
     keys: str = ""
+    key_backups: Path | None = None
     smtp_url: str | None = None
     mail_from: str = "support@localhost"
     public_url: str = ""

@@ -37,12 +37,14 @@ orders = typer.Typer(no_args_is_help=True, help="Orders that shoppers can link t
 staff = typer.Typer(no_args_is_help=True, help="People who work at the desk.")
 retention = typer.Typer(no_args_is_help=True, help="Apply the periods of the privacy policy.")
 rights = typer.Typer(no_args_is_help=True, help="Rights that people exercise over their data.")
+keys = typer.Typer(no_args_is_help=True, help="The keys that wrap every other key.")
 ledger = typer.Typer(no_args_is_help=True, help="The record of who did what.")
 for name, group in (
     ("orders", orders),
     ("staff", staff),
     ("retention", retention),
     ("rights", rights),
+    ("keys", keys),
     ("ledger", ledger),
 ):
     app.add_typer(group, name=name)
@@ -215,6 +217,24 @@ def rights_erase(
 ) -> None:
     """Erase one person: keys destroyed, rows and files deleted, a certificate kept."""
     _command("rights.erase", {"subject": person, "plan_only": plan})
+
+
+@keys.command("rotate")
+def keys_rotate(as_json: AsJson = False) -> None:
+    """Wrap every key anew and destroy the epoch before the last; the server does it by itself every week."""
+    _command("keys.rotate", {}, as_json=as_json)
+
+
+@keys.command("status")
+def keys_status(as_json: AsJson = False) -> None:
+    """Show which epochs there are and how many keys lie under each."""
+    _command("keys.status", {}, as_json=as_json)
+
+
+@keys.command("verify")
+def keys_verify(as_json: AsJson = False) -> None:
+    """Open every key and compare its check value; names the first that does not open."""
+    _command("keys.verify", {}, as_json=as_json)
 
 
 @ledger.command("verify")

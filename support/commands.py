@@ -5,6 +5,7 @@ from pathlib import Path
 
 import support.admin.commands as admin
 import support.backup.commands as backup
+import support.keys.commands as keys
 import support.orders.commands as orders
 import support.privacy.commands as privacy
 import support.replay.commands as replay
@@ -64,5 +65,8 @@ COMMANDS: Mapping[str, Command] = {
     "ledger.checkpoint": ledger_checkpoint,
     "backup": backup.make,
     "backup.keys": backup.copy_keys,
+    "keys.rotate": keys.rotate,
+    "keys.status": keys.status,
+    "keys.verify": keys.verify,
     "demo.staff": replay.tell_staff,
 }

@@ -10,6 +10,7 @@ from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
 from support.house import House
+from support.keys import rotating
 from support.privacy import commands as privacy
 
 log = structlog.get_logger("schedule")
@@ -18,6 +19,7 @@ RETENTION = "privacy.retention"
 CHECKPOINT = "ledger.checkpoint"
 MEDIA = "media.sweep"
 GENERATION = "data.generation"
+ROTATION = "keys.rotation"
 
 
 def every(policy: Policy) -> dict[str, int]:
@@ -27,6 +29,7 @@ def every(policy: Policy) -> dict[str, int]:
         MEDIA: clock.HOUR,
         GENERATION: clock.MINUTE,
         CHECKPOINT: clock.HOUR,
+        ROTATION: clock.HOUR,
         RETENTION: policy.span_ms("sweep"),
     }
 
@@ -50,11 +53,19 @@ def handlers(house: House) -> dict[str, Handler]:
         except Conflict as braked:
             log.warning("retention_stopped", code=braked.code)
 
+    async def rotate(_: Job) -> None:
+        """Looks every hour whether the week is over; keys that cannot be changed, or do not open, wait for a person."""
+        try:
+            await rotating.rotate_if_due(house.core, Collected(), now=clock.now())
+        except Conflict as stopped:
+            log.warning("rotation_stopped", code=stopped.code)
+
     return {
         **mail.handlers(house.core),
         **tidying.handlers(house.core),
         MEDIA: sweep_media,
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,
+        ROTATION: rotate,
         RETENTION: retain,
     }

@@ -7,7 +7,9 @@ therefore neither give a conversation's key to another owner nor move it to anot
 import hmac
 import os
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
+from struct import Struct
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -17,6 +19,11 @@ from core.vault import envelope
 from core.vault.keys import NONCE_BYTES, DataKey
 from core.vault.providers import KeyProvider
 from core.vault.refusals import Reason, WrapMismatch
+
+_LABEL: Final = envelope.context("cs/wrap/v1")
+_ID: Final = Struct(">IQI")
+_LENGTH: Final = Struct(">I")
+_EPOCH: Final = Struct(">II")
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,25 @@ class Epochs:
             raise WrapMismatch(Reason.CHECK_VALUE)
         return key
 
+    def rewrapped(self, row: Wrapped, epoch: int) -> Wrapped:
+        """The same key for the same owner under another epoch. Raises: WrapMismatch, KeyGone, KeyUnavailable."""
+        key = self.unwrap(row, row.scope, row.owner)
+        binding = _binding(row.dek_id, row.scope, row.owner, epoch)
+        wrap = key.wrapped_by(self._cipher(epoch), os.urandom(NONCE_BYTES), binding)
+        return Wrapped(row.dek_id, row.scope, row.owner, epoch, wrap, row.kcv, row.uses)
+
+    def load(self, epochs: Iterable[int]) -> None:
+        """Fetch the keys of these epochs now, so that nobody waits for them later. Raises: KeyGone, KeyUnavailable."""
+        for epoch in epochs:
+            self._cipher(epoch)
+
+    def forget_the_destroyed(self) -> None:
+        """Let go of every epoch that the provider no longer has."""
+        alive = set(self.provider.epochs())
+        with self._lock:
+            for epoch in self._ciphers.keys() - alive:
+                del self._ciphers[epoch]
+
     def _cipher(self, epoch: int) -> AESGCM:
         cipher = self._ciphers.get(epoch)
         if cipher is None:
@@ -69,4 +95,7 @@ class Epochs:
 
 
 def _binding(dek_id: int, scope: str, owner: str, epoch: int) -> bytes:
-    return envelope.context("cs/wrap/v1", dek_id, scope, owner, envelope.u32(epoch))
+    """The same bytes as `context("cs/wrap/v1", dek_id, scope, owner, u32(epoch))`; packed at once, for a rotation needs
+    two of each key."""
+    of, whose = scope.encode(), owner.encode()
+    return b"".join((_LABEL, _ID.pack(8, dek_id, len(of)), of, _LENGTH.pack(len(whose)), whose, _EPOCH.pack(4, epoch)))

@@ -47,6 +47,14 @@ ANCHOR = Table(
     Column("ledger_hash", LargeBinary, nullable=False),
 )
 
+EPOCH = Table(
+    "epoch",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("current_ms", Millis),  # when every row was proved to lie under it; null while that is not so
+    Column("doomed_ms", Millis),  # from when on nothing may be wrapped under it, because it is destroyed
+)
+
 KEYSTORE = Table(
     "keystore",
     METADATA,
