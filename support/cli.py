@@ -16,7 +16,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from core import logs
+from core import logs, memory
 from core.policy import PolicyFault
 from core.refusals import Refusal
 from core.report import Report
@@ -299,8 +299,9 @@ def _settings() -> Settings:
 
 
 def main() -> None:
-    """The entry point; whatever it writes is its own account's alone."""
+    """The entry point; whatever it writes is its own account's alone, and its memory is never written."""
     os.umask(0o077)
+    memory.forbid_dumps()
     app()
 
 
