@@ -23,6 +23,9 @@ class Settings(BaseSettings):
     media_url: str = ""
     keys: str = ""
     key_backups: Path | None = None
+    vault_url: str | None = None
+    vault_key: str = "transit/aftercare"
+    vault_token_file: Path | None = None
     smtp_url: str | None = None
     mail_from: str = "support@localhost"
     public_url: str = ""

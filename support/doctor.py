@@ -93,7 +93,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         return
     if settings.smtp_url is None:
         yield Finding("mail", "bad", "AFTERCARE_SMTP_URL is not set: no shopper can get a sign-in code.")
-    if str(settings.data) in settings.keys:
+    if settings.keys.startswith("file:") and str(settings.data) in settings.keys:
         yield Finding(
             "keys", "caution", "The key lies on the same volume as the data. Keep it elsewhere: AFTERCARE_KEYS."
         )

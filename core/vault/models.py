@@ -52,7 +52,8 @@ EPOCH = Table(
     METADATA,
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("current_ms", Millis),  # when every row was proved to lie under it; null while that is not so
-    Column("doomed_ms", Millis),  # from when on nothing may be wrapped under it, because it is destroyed
+    Column("doomed_ms", Millis),  # from when on nothing may be wrapped under it
+    Column("retired_ms", Millis),  # from when on its provider knows that it is to be destroyed
 )
 
 KEYSTORE = Table(

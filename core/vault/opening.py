@@ -43,7 +43,7 @@ class Opened:
 def open_keys(settings: Settings, database: Database) -> Opened:
     """Check the keys against the keystore, making both when both are new. Raises: StartRefused."""
     database.write_now(rows.prepare)
-    provider = open_provider(settings.keys, is_production=settings.is_production, data=settings.data)
+    provider = open_provider(settings)
     bound = provider.bound_to()  # asked before the facts: whoever bound it had founded the keystore by then
     facts = database.read_now(rows.facts)
     if facts.keystore_id is None:
@@ -77,7 +77,7 @@ def owner_of(name: str) -> str:
 def signing_folder(settings: Settings) -> Path:
     """Where the signing keys lie: beside the key directory, or in the data folder when there is none."""
     scheme, _, rest = settings.keys.partition(":")
-    return Path(rest).resolve().with_name("sign.d") if scheme == "file" else settings.data / "sign.d"
+    return settings.data / "sign.d" if scheme.startswith("env") else Path(rest).resolve().with_name("sign.d")
 
 
 def _start_new(settings: Settings, provider: KeyProvider, bound: str | None) -> None:
@@ -158,4 +158,4 @@ def _where(settings: Settings) -> str:
 
 def _folder(settings: Settings) -> str:
     scheme, _, rest = settings.keys.partition(":")
-    return rest if scheme == "file" else f"{scheme}:"
+    return f"{scheme}:" if scheme.startswith("env") else rest

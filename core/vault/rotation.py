@@ -1,16 +1,16 @@
 """Rotation: every data key wrapped anew under a younger epoch, and the epoch before the last destroyed.
 
-Danger. An epoch destroyed while a row still needs it: what that row protects is lost for good. A rotation that stopped
-half-way and cannot go on; two at once; a process that wraps a key under an epoch as it dies.
+Danger. An epoch destroyed while a row still needs it: what that row protects is lost for good. A rotation that
+stopped half-way and cannot go on; two at once; a process that wraps a key under an epoch as it dies.
 
-Principle. Nothing is kept about how far a rotation has come: each row says itself under which epoch it lies, rows only
-ever move to a younger one, and both open meanwhile. So a stop at any point is harmless and whoever comes next goes on.
-Two epochs always stay: the current one, and the one before it, under which the copies of the keystore of the last days
-lie. Whatever is older is first doomed in the keystore, in a transaction that finds no row under it and after which
-nothing can be added under it; only then does the provider destroy it.
+Principle. Nothing is kept about how far a rotation has come: each row says itself under which epoch it lies, rows
+only ever move to a younger one, and both open meanwhile. So a stop at any point is harmless and whoever comes next
+goes on. Two epochs always stay: the current one, and the one before it, under which the copies of the keystore of the
+last days lie. That one is doomed in the keystore, in a transaction that finds no row under it and after which nothing
+can be added under it; only then is the provider told. Whatever is older is destroyed.
 
-Boundary. 5,000 rows are one transaction. An epoch is current once every row has been opened under it and a copy of the
-keystore has been tried; before that it is only the youngest.
+Boundary. 5,000 rows are one transaction. An epoch is current once every row has been opened under it and a copy of
+the keystore has been tried; before that it is only the youngest.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ from core.database import Database, Transaction, insert_ignore, row_lock
 from core.engines import open_copy, sqlite_path
 from core.refusals import Conflict
 from core.vault.epochs import Epochs, Wrapped
+from core.vault.keyfiles import DestroyReceipt
 from core.vault.models import DEK, EPOCH
-from core.vault.providers import DestroyReceipt
 from core.vault.refusals import ContentUnavailable
 
 PAGE: Final = 5_000
@@ -52,6 +52,7 @@ class Standing:
     current: int
     since_ms: int
     previous: int | None
+    is_retired: bool
     unfinished: int | None
     old: Sequence[int]
     keys: Mapping[int, int]
@@ -59,7 +60,7 @@ class Standing:
     @property
     def is_finished(self) -> bool:
         """Whether no earlier rotation waits to be brought to its end."""
-        return self.unfinished is None and not self.old
+        return self.unfinished is None and not self.old and (self.previous is None or self.is_retired)
 
 
 class Rotation:
@@ -133,13 +134,16 @@ class Rotation:
         """From now on this epoch is the current one."""
         await self._database.write(mark, epoch, now=now)
 
-    async def doom(self, epoch: int, *, now: int) -> None:
-        """Nothing is wrapped under this epoch any more. Raises: Conflict, while it is needed."""
+    async def retire(self, epoch: int, *, now: int) -> None:
+        """Nothing is wrapped under this epoch any more, and its provider knows. Raises: Conflict, KeyUnavailable."""
         await self._database.write(_doom, epoch, now=now)
+        await asyncio.to_thread(self._epochs.provider.retire_epoch, epoch)
+        await self._database.write(_note_retired, epoch, now=now)
 
-    def destroy(self, epoch: int) -> DestroyReceipt:
-        """Have the provider destroy a doomed epoch, and let go of it. Raises: KeyUnavailable."""
-        receipt = self._epochs.provider.destroy_epoch(epoch)
+    async def destroy(self, epoch: int) -> DestroyReceipt:
+        """Have the provider destroy a retired epoch, and let go of it. Raises: Conflict, KeyUnavailable."""
+        await self._database.read(_refuse_needed, epoch)
+        receipt = await asyncio.to_thread(self._epochs.provider.destroy_epoch, epoch)
         self._epochs.forget_the_destroyed()
         return receipt
 
@@ -171,12 +175,14 @@ def _trial(database: Database) -> Path:
 def _standing(tx: Transaction, alive: Sequence[int]) -> Standing:
     current, previous = _last_two(tx)
     since = tx.execute(select(EPOCH.c.current_ms).where(EPOCH.c.number == current)).scalar_one()
+    retired = tx.execute(select(EPOCH.c.retired_ms).where(EPOCH.c.number == previous)).scalar()
     younger = [epoch for epoch in alive if epoch > current]
     counted = tx.execute(select(DEK.c.epoch, func.count().label("keys")).group_by(DEK.c.epoch)).all()
     return Standing(
         current=current,
         since_ms=since,
         previous=previous,
+        is_retired=retired is not None,
         unfinished=younger[-1] if younger else None,
         old=[epoch for epoch in alive if epoch < current and epoch != previous],
         keys={row.epoch: row.keys for row in counted},
@@ -220,12 +226,26 @@ def _verify(tx: Transaction, epochs: Epochs, after: int) -> tuple[int, int]:
 def _doom(tx: Transaction, epoch: int, *, now: int) -> None:
     insert_ignore(tx, EPOCH, [{"number": epoch}], ["number"])
     tx.execute(row_lock(tx, select(EPOCH.c.number).where(EPOCH.c.number == epoch)))
-    current, previous = _last_two(tx)
-    if epoch >= current or epoch == previous:
-        raise Conflict("epoch_needed", f"Epoch {epoch} is still needed; nothing was destroyed.")
+    if epoch >= _last_two(tx)[0]:
+        raise _needed(epoch)
     if tx.execute(select(DEK.c.id).where(DEK.c.epoch == epoch).limit(1)).first() is not None:
         raise Conflict("epoch_in_use", f"Keys lie under epoch {epoch} again; nothing was destroyed. Rotate once more.")
     tx.execute(update(EPOCH).where(EPOCH.c.number == epoch, EPOCH.c.doomed_ms.is_(None)).values(doomed_ms=now))
+
+
+def _note_retired(tx: Transaction, epoch: int, *, now: int) -> None:
+    tx.execute(update(EPOCH).where(EPOCH.c.number == epoch, EPOCH.c.retired_ms.is_(None)).values(retired_ms=now))
+
+
+def _refuse_needed(tx: Transaction, epoch: int) -> None:
+    current, previous = _last_two(tx)
+    doomed = tx.execute(select(EPOCH.c.doomed_ms).where(EPOCH.c.number == epoch)).scalar()
+    if epoch >= current or epoch == previous or doomed is None:
+        raise _needed(epoch)
+
+
+def _needed(epoch: int) -> Conflict:
+    return Conflict("epoch_needed", f"Epoch {epoch} is still needed; nothing was destroyed.")
 
 
 def _moved(epochs: Epochs, row: Wrapped, target: int) -> dict[str, object]:

@@ -86,7 +86,11 @@ async def _rotate(core: Core, report: Report, standing: Standing, *, now: int) -
         ) from None
     await rotation.mark(target, now=now)
     await _note(core, "keys.rotate", target, f"keys-{opened}", now)
-    destroyed = [epoch for epoch in (await rotation.standing()).old if await _destroy(core, epoch, now=now)]
+    standing = await rotation.standing()
+    if standing.previous is not None and not standing.is_retired:
+        await rotation.rewrap(target, lambda _, __: None)  # what others wrapped under it while it was the youngest
+        await rotation.retire(standing.previous, now=now)
+    destroyed = [epoch for epoch in standing.old if await _destroy(core, epoch, now=now)]
     return Rotated(target, begins, opened, copy, tuple(destroyed))
 
 
@@ -106,9 +110,9 @@ async def _copy(core: Core, *, now: int) -> Path | None:
 
 async def _destroy(core: Core, epoch: int, *, now: int) -> bool:
     rotation = core.vault.rotation
-    await rotation.doom(epoch, now=now)
     await _note(core, "keys.destroy", epoch, "begins", now)
-    receipt = await asyncio.to_thread(rotation.destroy, epoch)
+    await rotation.retire(epoch, now=now)
+    receipt = await rotation.destroy(epoch)
     await _note(core, "keys.destroy", epoch, "ok" if receipt.is_destroyed else "kept", now)
     core.vault.tell_rotated(epoch)
     return receipt.is_destroyed

@@ -14,7 +14,7 @@ from support.keys import rotating
 from tests.chaos import scale
 from tests.nursery import Nursery
 
-STEPS = ("create", "page", "rewrap", "verify", "verify_copy", "try_copy", "mark", "doom", "destroy")
+STEPS = ("create", "page", "rewrap", "verify", "verify_copy", "try_copy", "mark", "retire", "destroy")
 KEYS = 30
 
 

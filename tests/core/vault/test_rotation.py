@@ -116,11 +116,24 @@ async def test_keys_made_reassigned_and_destroyed_in_the_middle_end_as_they_shou
 
 async def test_the_last_two_epochs_cannot_be_destroyed(either_vault: Vault) -> None:
     await rotate(either_vault)
+    await either_vault.rotation.retire(1, now=2)
 
     for epoch in (1, 2, 3):
         with pytest.raises(Conflict) as refused:
-            await either_vault.rotation.doom(epoch, now=2)
+            await either_vault.rotation.destroy(epoch)
         assert refused.value.code == "epoch_needed"
+
+
+async def test_an_epoch_that_may_still_be_wrapped_under_cannot_be_destroyed(either_vault: Vault) -> None:
+    await rotate(either_vault)
+    await rotate(either_vault)
+
+    with pytest.raises(Conflict) as refused:
+        await either_vault.rotation.destroy(1)
+    with pytest.raises(Conflict) as current:
+        await either_vault.rotation.retire(3, now=2)
+
+    assert (refused.value.code, current.value.code) == ("epoch_needed", "epoch_needed")
 
 
 async def test_an_epoch_with_a_key_under_it_cannot_be_destroyed(either_vault: Vault) -> None:
@@ -135,7 +148,7 @@ async def test_an_epoch_with_a_key_under_it_cannot_be_destroyed(either_vault: Va
     await either_vault._database.write(put_back)
 
     with pytest.raises(Conflict) as refused:
-        await either_vault.rotation.doom(1, now=2)
+        await either_vault.rotation.retire(1, now=2)
     assert refused.value.code == "epoch_in_use"
 
 
@@ -143,7 +156,7 @@ async def test_a_key_that_was_wrapped_under_an_epoch_that_died_meanwhile_is_refu
     late = either_vault._epochs.wrap(new_key(), scope(1), OWNER)
     await rotate(either_vault)
     await rotate(either_vault)
-    await either_vault.rotation.doom(1, now=2)
+    await either_vault.rotation.retire(1, now=2)
 
     with pytest.raises(KeyUnavailable):
         await either_vault._database.write(rows.add, [late], {}, now=3)
@@ -173,7 +186,7 @@ async def test_a_destroyed_epoch_is_gone_and_a_process_that_held_it_lets_it_go(v
         held = vault._epochs
         await rotate(vault)
         await rotate(vault)
-        await vault.rotation.doom(1, now=2)
+        await vault.rotation.retire(1, now=2)
         before = set(held._ciphers)
 
         held.provider.destroy_epoch(1)
