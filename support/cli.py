@@ -238,9 +238,13 @@ def keys_verify(as_json: AsJson = False) -> None:
 
 
 @ledger.command("verify")
-def ledger_verify(as_json: AsJson = False) -> None:
+def ledger_verify(
+    checkpoints: Annotated[Path | None, typer.Option(help="A folder of checkpoints that was kept elsewhere.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check the chain of the ledger; names the first bad entry."""
-    _command("ledger.verify", {}, as_json=as_json)
+    beside = {"checkpoints": str(checkpoints.resolve())} if checkpoints else {}
+    _command("ledger.verify", beside, as_json=as_json)
 
 
 @ledger.command("checkpoint")

@@ -42,9 +42,10 @@ async def erase(house: House, report: Report, arguments: Arguments) -> int:
     return await privacy.erase(house.core, house.holdings, report, who=who, plan_only=plan_only)
 
 
-async def ledger_verify(house: House, report: Report, _: Arguments) -> int:
-    """Check the chain of the ledger."""
-    return await privacy.ledger_verify(house.core, report)
+async def ledger_verify(house: House, report: Report, arguments: Arguments) -> int:
+    """Check the chain of the ledger, also against checkpoints that were kept elsewhere."""
+    beside = arguments.get("checkpoints")
+    return await privacy.ledger_verify(house.core, report, beside=Path(beside) if beside else None)
 
 
 async def ledger_checkpoint(house: House, report: Report, _: Arguments) -> int:
