@@ -31,6 +31,7 @@ check: $(VENV)/.dev web/dist/manifest.json ## Lint, types, import rules, audit
 
 bench: $(VENV)/.dev ## Measure; prints tables
 	$(BIN)/python -m benchmarks.vault
+	$(BIN)/python -m benchmarks.privacy
 	$(BIN)/python -m benchmarks.messages
 	$(BIN)/python -m benchmarks.connections
 

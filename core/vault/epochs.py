@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from struct import Struct
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -37,6 +37,25 @@ class Wrapped:
     wrap: bytes
     kcv: bytes
     uses: int = 0
+
+
+class Sealed(Protocol):
+    """A row of the keystore, as far as wrapping it anew needs it."""
+
+    @property
+    def id(self) -> int: ...
+
+    @property
+    def scope(self) -> str: ...
+
+    @property
+    def owner(self) -> str: ...
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def wrap(self) -> bytes: ...
 
 
 class Epochs:
@@ -66,12 +85,20 @@ class Epochs:
             raise WrapMismatch(Reason.CHECK_VALUE)
         return key
 
-    def rewrapped(self, row: Wrapped, epoch: int) -> Wrapped:
-        """The same key for the same owner under another epoch. Raises: WrapMismatch, KeyGone, KeyUnavailable."""
-        key = self.unwrap(row, row.scope, row.owner)
-        binding = _binding(row.dek_id, row.scope, row.owner, epoch)
-        wrap = key.wrapped_by(self._cipher(epoch), os.urandom(NONCE_BYTES), binding)
-        return Wrapped(row.dek_id, row.scope, row.owner, epoch, wrap, row.kcv, row.uses)
+    def rewrap(self, row: Sealed, epoch: int, nonce: bytes) -> bytes:
+        """The wrap of the same key under another epoch, for a nonce of 12 random bytes used nowhere else.
+
+        What opens is what was wrapped for this row; that it is the right key its check value says, when it is opened.
+        Raises: WrapMismatch, KeyGone, KeyUnavailable.
+        """
+        place = _place(row.id, row.scope, row.owner)
+        try:
+            secret = self._cipher(row.epoch).decrypt(
+                row.wrap[:NONCE_BYTES], row.wrap[NONCE_BYTES:], place + _EPOCH.pack(4, row.epoch)
+            )
+        except (InvalidTag, ValueError):
+            raise WrapMismatch(Reason.WRAP) from None
+        return nonce + self._cipher(epoch).encrypt(nonce, secret, place + _EPOCH.pack(4, epoch))
 
     def load(self, epochs: Iterable[int]) -> None:
         """Fetch the keys of these epochs now, so that nobody waits for them later. Raises: KeyGone, KeyUnavailable."""
@@ -95,7 +122,11 @@ class Epochs:
 
 
 def _binding(dek_id: int, scope: str, owner: str, epoch: int) -> bytes:
-    """The same bytes as `context("cs/wrap/v1", dek_id, scope, owner, u32(epoch))`; packed at once, for a rotation needs
-    two of each key."""
+    """The same bytes as `context("cs/wrap/v1", dek_id, scope, owner, u32(epoch))`."""
+    return _place(dek_id, scope, owner) + _EPOCH.pack(4, epoch)
+
+
+def _place(dek_id: int, scope: str, owner: str) -> bytes:
+    """All of it but the epoch; packed at once, because a rotation needs one for every key."""
     of, whose = scope.encode(), owner.encode()
-    return b"".join((_LABEL, _ID.pack(8, dek_id, len(of)), of, _LENGTH.pack(len(whose)), whose, _EPOCH.pack(4, epoch)))
+    return b"".join((_LABEL, _ID.pack(8, dek_id, len(of)), of, _LENGTH.pack(len(whose)), whose))

@@ -13,7 +13,7 @@ DEK = Table(
     Column("name", Text, unique=True),  # only the product's own keys have one
     Column("scope", Text, nullable=False),
     Column("owner", Text, nullable=False),
-    Column("epoch", Integer, nullable=False, index=True),
+    Column("epoch", Integer, nullable=False),
     Column("wrap", LargeBinary, nullable=False),
     Column("kcv", LargeBinary, nullable=False),
     Column("uses", BigInteger, nullable=False),  # how often it sealed, as of the last time it left memory

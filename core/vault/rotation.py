@@ -14,19 +14,21 @@ the keystore has been tried; before that it is only the youngest.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Row, bindparam, func, select, update
+from sqlalchemy import Row, func, select, update
 
 from core import disk
 from core.database import Database, Transaction, insert_ignore, row_lock
 from core.engines import open_copy, sqlite_path
 from core.refusals import Conflict
-from core.vault.epochs import Epochs, Wrapped
+from core.vault.epochs import Epochs, Sealed, Wrapped
 from core.vault.keyfiles import DestroyReceipt
+from core.vault.keys import NONCE_BYTES
 from core.vault.models import DEK, EPOCH
 from core.vault.refusals import ContentUnavailable
 
@@ -207,13 +209,17 @@ def _count(tx: Transaction) -> int:
 def _rewrap(tx: Transaction, epochs: Epochs, target: int, after: int) -> tuple[int, int]:
     """One page of older rows by id: how many, and where to go on; from the start again when there were none."""
     page = select(*_COLUMNS).where(DEK.c.epoch < target, DEK.c.id > after).order_by(DEK.c.id).limit(PAGE)
-    found = list(_wrapped(tx.execute(row_lock(tx, page)).all()))
+    found = tx.execute(row_lock(tx, page)).all()
     if not found:
         return 0, _BEFORE_ALL
-    moved = [_moved(epochs, row, target) for row in found]
-    statement = update(DEK).where(DEK.c.id == bindparam("key"))
-    tx.connection.execute(statement.values(epoch=bindparam("to"), wrap=bindparam("wrapped")), moved)
-    return len(found), found[-1].dek_id
+    nonces = os.urandom(NONCE_BYTES * len(found))
+    moved = [
+        (target, _moved(epochs, row, target, nonces[at * NONCE_BYTES : (at + 1) * NONCE_BYTES]), row.id)
+        for at, row in enumerate(found)
+    ]
+    mark = "%s" if tx.is_postgres else "?"  # by the driver: 5,000 rows at a third of what binding each of them costs
+    tx.connection.exec_driver_sql(f"UPDATE dek SET epoch = {mark}, wrap = {mark} WHERE id = {mark}", moved)  # noqa: S608
+    return len(found), found[-1].id
 
 
 def _verify(tx: Transaction, epochs: Epochs, after: int) -> tuple[int, int]:
@@ -248,11 +254,11 @@ def _needed(epoch: int) -> Conflict:
     return Conflict("epoch_needed", f"Epoch {epoch} is still needed; nothing was destroyed.")
 
 
-def _moved(epochs: Epochs, row: Wrapped, target: int) -> dict[str, object]:
+def _moved(epochs: Epochs, row: Sealed, target: int, nonce: bytes) -> bytes:
     try:
-        return {"key": row.dek_id, "to": target, "wrapped": epochs.rewrapped(row, target).wrap}
+        return epochs.rewrap(row, target, nonce)
     except ContentUnavailable:
-        raise KeyDoesNotOpen(row.dek_id) from None
+        raise KeyDoesNotOpen(row.id) from None
 
 
 def _open(epochs: Epochs, row: Wrapped) -> None:

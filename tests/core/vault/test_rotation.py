@@ -168,7 +168,7 @@ async def test_a_changed_row_stops_the_rotation_and_is_named(either_vault: Vault
     keys = await made(either_vault, 10)
 
     def change(tx: Transaction) -> None:
-        tx.execute(update(DEK).where(DEK.c.id == keys[3].id).values(kcv=bytes(16)))
+        tx.execute(update(DEK).where(DEK.c.id == keys[3].id).values(owner="visitor:thief"))
 
     await either_vault._database.write(change)
     target = either_vault.rotation.create(1)
@@ -177,6 +177,20 @@ async def test_a_changed_row_stops_the_rotation_and_is_named(either_vault: Vault
         with pytest.raises(KeyDoesNotOpen) as found:
             await step
         assert found.value.dek_id == keys[3].id
+
+
+async def test_a_row_whose_check_value_was_changed_does_not_pass_the_proof(either_vault: Vault) -> None:
+    keys = await made(either_vault, 10)
+
+    def change(tx: Transaction) -> None:
+        tx.execute(update(DEK).where(DEK.c.id == keys[3].id).values(kcv=bytes(16)))
+
+    await either_vault._database.write(change)
+    await either_vault.rotation.rewrap(either_vault.rotation.create(1), nothing)
+
+    with pytest.raises(KeyDoesNotOpen) as found:
+        await either_vault.rotation.verify(nothing)
+    assert found.value.dek_id == keys[3].id
 
 
 async def test_a_destroyed_epoch_is_gone_and_a_process_that_held_it_lets_it_go(vault: Vault, tmp_path: Path) -> None:
