@@ -12,7 +12,8 @@ from core.refusals import Conflict
 from core.report import Collected
 from core.settings import Settings
 from core.vault import StartRefused, Vault
-from core.vault.models import DEK
+from core.vault.models import DEK, EPOCH
+from support import doctor
 from support.backup import keys as ring
 from support.house import House, opened
 from support.keys import commands, rotating
@@ -156,3 +157,22 @@ async def test_an_operator_sees_where_everything_stands(settings: Settings) -> N
     assert [row[:2] for row in shown] == [["1", "previous"], ["2", "current"]]
     assert report.lines[-1].startswith("All ")
     assert any("AFTERCARE_KEY_BACKUPS" in line for line in report.lines)
+
+
+async def test_the_doctor_says_when_no_rotation_has_come(settings: Settings) -> None:
+    async with opened(settings) as house:
+        healthy, late = Collected(), Collected()
+
+        await doctor.examine(house, healthy, {})
+        await house.core.vault._database.write(grow_old)
+        code = await doctor.examine(house, late, {})
+
+    said = [[row for _, shown in report.tables for row in shown if row[0] == "rotation"] for report in (healthy, late)]
+    assert said[0] == []
+    assert [row[1] for row in said[1]] == ["bad"]
+    assert code == 3
+
+
+def grow_old(tx: Transaction) -> None:
+    """As if the current epoch had been so for three weeks."""
+    tx.execute(update(EPOCH).values(current_ms=EPOCH.c.current_ms - 21 * DAY))
