@@ -127,8 +127,8 @@ def found(files: list[Path], *words: str) -> list[str]:
     looked_for = {each.lower(): word for word in words for each in disguises(word)}
     hits = []
     for path in files:
-        content = path.read_bytes()
-        hits += [f"{looked_for[each]!r} in {path.name}" for each in looked_for if each in content.lower()]
+        content = path.read_bytes().lower()
+        hits += [f"{word!r} in {path.name}" for each, word in looked_for.items() if each in content]
     return hits
 
 
