@@ -33,6 +33,7 @@ TEXTS ?=
 bench: $(VENV)/.dev ## Measure; prints tables (TEXTS=labelled.json: score the masks on it too)
 	$(BIN)/python -m benchmarks.vault
 	$(BIN)/python -m benchmarks.masking $(TEXTS)
+	$(BIN)/python -m benchmarks.privacy
 	$(BIN)/python -m benchmarks.messages
 	$(BIN)/python -m benchmarks.connections
 

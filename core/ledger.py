@@ -14,7 +14,7 @@ the appends of all lanes one after another, so take it late in a transaction. Tr
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -132,10 +132,16 @@ def end(tx: Transaction) -> tuple[int, bytes]:
 
 @dataclass(frozen=True)
 class Gap:
-    """Where a restore took entries away: the entry that says so, and how many it names."""
+    """Where a restore took entries away: the entry that says so, when, and how many it names."""
 
     seq: int
+    at_ms: int
     result: str
+
+    @property
+    def kept(self) -> int:
+        """The last entry that was not taken away."""
+        return int(self.result.partition(".")[0].removeprefix("kept-"))
 
 
 def note_gap(tx: Transaction, caller: Caller, lost: tuple[int, bytes], *, reason: str, now: int) -> tuple[int, int]:
@@ -150,8 +156,9 @@ def note_gap(tx: Transaction, caller: Caller, lost: tuple[int, bytes], *, reason
 
 def gaps(tx: Transaction) -> list[Gap]:
     """Every restore that the chain tells of."""
-    told = tx.execute(select(ENTRY.c.seq, ENTRY.c.result).where(ENTRY.c.action == GAP).order_by(ENTRY.c.seq))
-    return [Gap(row.seq, row.result) for row in told]
+    columns = (ENTRY.c.seq, ENTRY.c.at_ms, ENTRY.c.result)
+    told = tx.execute(select(*columns).where(ENTRY.c.action == GAP).order_by(ENTRY.c.seq))
+    return [Gap(row.seq, row.at_ms, row.result) for row in told]
 
 
 def chained(previous: bytes, row: dict[str, Any]) -> bytes:  # Any: the JSON values of one entry
@@ -159,24 +166,47 @@ def chained(previous: bytes, row: dict[str, Any]) -> bytes:  # Any: the JSON val
     return hashlib.sha256(PREFIX + previous + rfc8785.dumps(row)).digest()
 
 
-def verify(tx: Transaction, *, vault: Vault | None = None) -> Verdict:
-    """Walk the whole chain and, with a vault, its signed checkpoints; name the first entry that cannot be believed."""
+@dataclass(frozen=True)
+class Witness:
+    """What somebody beside the chain knows of it: that entry `seq` had this hash at a time."""
+
+    seq: int
+    hash: bytes
+    at_ms: int
+
+
+def witness(note: str, vault: Vault) -> Witness | None:
+    """What a checkpoint testifies that was kept elsewhere; None when this shop has not signed it."""
+    try:
+        _, size, digest, time = note.split("\n")[:4]
+        told = Witness(int(size), base64.b64decode(digest), int(time.removeprefix("time ")))
+        return told if _is_signed(vault, note, told.seq, told.hash) else None
+    except ValueError:
+        return None
+
+
+def verify(tx: Transaction, *, vault: Vault | None = None, witnesses: Iterable[Witness] = ()) -> Verdict:
+    """Walk the whole chain and, with a vault, its signed checkpoints; name the first entry that cannot be believed.
+
+    Witnesses see also what was made anew with a chain that fits, by somebody who may write everything in the database.
+    """
+    told = _unexcused(tx, witnesses)
     marks = {row.size: row for row in tx.execute(select(CHECKPOINT))}
     for size, mark in sorted(marks.items()):
         if vault is not None and not _is_signed(vault, mark.note, size, mark.hash):
             return Verdict(0, size, "checkpoint_signature")
     expected, previous = 1, START
     for row in _entries(tx):
-        if row.seq != expected:
-            return Verdict(expected - 1, expected, "missing")
-        facts = {name: row._mapping[name] for name in ("seq", "at_ms", *_COLUMNS)}
-        if row.previous_hash != previous or row.hash != chained(previous, facts):
-            return Verdict(expected - 1, expected, "changed")
-        if row.seq in marks and marks[row.seq].hash != row.hash:
-            return Verdict(expected - 1, expected, "checkpoint")
+        why = _fault(row, expected, previous)
+        if why is None and row.seq in marks and marks[row.seq].hash != row.hash:
+            why = "checkpoint"
+        if why is None and any(seen != row.hash for seen in told.get(row.seq, ())):
+            why = "witness"
+        if why is not None:
+            return Verdict(expected - 1, expected, why)
         expected, previous = expected + 1, row.hash
     end = tx.execute(select(HEAD)).one_or_none()
-    longest = max([end.seq if end else 0, *marks])
+    longest = max([end.seq if end else 0, *marks, *told])
     if longest >= expected or (end and end.hash != previous):
         return Verdict(expected - 1, expected, "cut_off")
     return Verdict(expected - 1)
@@ -244,6 +274,24 @@ def _entries(tx: Transaction) -> Iterator[Any]:  # Any: rows
     while rows := tx.execute(select(ENTRY).where(ENTRY.c.seq > last).order_by(ENTRY.c.seq).limit(PAGE)).all():
         yield from rows
         last = rows[-1].seq
+
+
+def _fault(row: Any, expected: int, previous: bytes) -> str | None:  # Any: a row
+    """What is wrong with an entry by itself and where it stands."""
+    if row.seq != expected:
+        return "missing"
+    facts = {name: row._mapping[name] for name in ("seq", "at_ms", *_COLUMNS)}
+    return "changed" if row.previous_hash != previous or row.hash != chained(previous, facts) else None
+
+
+def _unexcused(tx: Transaction, witnesses: Iterable[Witness]) -> dict[int, list[bytes]]:
+    """What must be in the chain: not what a restore since says it has taken away, for that stays true beside it."""
+    told: dict[int, list[bytes]] = {}
+    taken = gaps(tx)
+    for each in witnesses:
+        if not any(gap.kept < each.seq and gap.at_ms >= each.at_ms for gap in taken):
+            told.setdefault(each.seq, []).append(each.hash)
+    return told
 
 
 def _key_hash(vault: Vault, origin: str) -> bytes:

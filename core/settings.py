@@ -22,6 +22,10 @@ class Settings(BaseSettings):
     redis_url: str | None = None
     media_url: str = ""
     keys: str = ""
+    key_backups: Path | None = None
+    vault_url: str | None = None
+    vault_key: str = "transit/aftercare"
+    vault_token_file: Path | None = None
     smtp_url: str | None = None
     mail_from: str = "support@localhost"
     public_url: str = ""

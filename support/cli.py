@@ -17,7 +17,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
-from core import logs
+from core import logs, memory
 from core.policy import PolicyFault
 from core.refusals import Refusal
 from core.report import Report
@@ -38,12 +38,14 @@ orders = typer.Typer(no_args_is_help=True, help="Orders that shoppers can link t
 staff = typer.Typer(no_args_is_help=True, help="People who work at the desk.")
 retention = typer.Typer(no_args_is_help=True, help="Apply the periods of the privacy policy.")
 rights = typer.Typer(no_args_is_help=True, help="Rights that people exercise over their data.")
+keys = typer.Typer(no_args_is_help=True, help="The keys that wrap every other key.")
 ledger = typer.Typer(no_args_is_help=True, help="The record of who did what.")
 for name, group in (
     ("orders", orders),
     ("staff", staff),
     ("retention", retention),
     ("rights", rights),
+    ("keys", keys),
     ("ledger", ledger),
 ):
     app.add_typer(group, name=name)
@@ -266,10 +268,32 @@ def rights_mail(
         raise typer.Exit(TRY_AGAIN) from None
 
 
+@keys.command("rotate")
+def keys_rotate(as_json: AsJson = False) -> None:
+    """Wrap every key anew and destroy the epoch before the last; the server does it by itself every week."""
+    _command("keys.rotate", {}, as_json=as_json)
+
+
+@keys.command("status")
+def keys_status(as_json: AsJson = False) -> None:
+    """Show which epochs there are and how many keys lie under each."""
+    _command("keys.status", {}, as_json=as_json)
+
+
+@keys.command("verify")
+def keys_verify(as_json: AsJson = False) -> None:
+    """Open every key and compare its check value; names the first that does not open."""
+    _command("keys.verify", {}, as_json=as_json)
+
+
 @ledger.command("verify")
-def ledger_verify(as_json: AsJson = False) -> None:
+def ledger_verify(
+    checkpoints: Annotated[Path | None, typer.Option(help="A folder of checkpoints that was kept elsewhere.")] = None,
+    as_json: AsJson = False,
+) -> None:
     """Check the chain of the ledger; names the first bad entry."""
-    _command("ledger.verify", {}, as_json=as_json)
+    beside = {"checkpoints": str(checkpoints.resolve())} if checkpoints else {}
+    _command("ledger.verify", beside, as_json=as_json)
 
 
 @ledger.command("checkpoint")
@@ -328,8 +352,9 @@ def _settings() -> Settings:
 
 
 def main() -> None:
-    """The entry point; whatever it writes is its own account's alone."""
+    """The entry point; whatever it writes is its own account's alone, and its memory is never written."""
     os.umask(0o077)
+    memory.forbid_dumps()
     app()
 
 

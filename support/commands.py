@@ -5,6 +5,7 @@ from pathlib import Path
 
 import support.admin.commands as admin
 import support.backup.commands as backup
+import support.keys.commands as keys
 import support.orders.commands as orders
 import support.privacy.commands as privacy
 import support.replay.commands as replay
@@ -62,9 +63,10 @@ async def rights_mail(house: House, report: Report, arguments: Arguments) -> int
     return await requests.mail(house.core, report, message=arguments["message"])
 
 
-async def ledger_verify(house: House, report: Report, _: Arguments) -> int:
-    """Check the chain of the ledger."""
-    return await privacy.ledger_verify(house.core, report)
+async def ledger_verify(house: House, report: Report, arguments: Arguments) -> int:
+    """Check the chain of the ledger, also against checkpoints that were kept elsewhere."""
+    beside = arguments.get("checkpoints")
+    return await privacy.ledger_verify(house.core, report, beside=Path(beside) if beside else None)
 
 
 async def ledger_checkpoint(house: House, report: Report, _: Arguments) -> int:
@@ -89,5 +91,8 @@ COMMANDS: Mapping[str, Command] = {
     "ledger.checkpoint": ledger_checkpoint,
     "backup": backup.make,
     "backup.keys": backup.copy_keys,
+    "keys.rotate": keys.rotate,
+    "keys.status": keys.status,
+    "keys.verify": keys.verify,
     "demo.staff": replay.tell_staff,
 }

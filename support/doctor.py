@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 from sqlalchemy import text
 
-from core import ledger
+from core import clock, ledger
 from core.database import Transaction
 from core.report import Report
 from core.settings import Settings
 from support.house import House
+from support.keys import rotating
 
 FIXED_SQLITE = (3, 51, 3)
 LOW_DISK_BYTES = 1024**3
@@ -34,15 +35,25 @@ class Finding:
 
 async def examine(house: House, report: Report, _: Mapping[str, Any]) -> int:  # Any: JSON values
     """Look at everything; 3 when something is bad."""
-    findings = [*_keys(house), *await _database(house), *_disk(house.core.settings), *_settings(house.core.settings)]
+    findings = [
+        *await _keys(house),
+        *await _database(house),
+        *_disk(house.core.settings),
+        *_settings(house.core.settings),
+    ]
     report.table(("what", "verdict", "words"), [(each.what, each.verdict, each.words) for each in findings])
     return FOUND_SOMETHING if any(each.verdict == "bad" for each in findings) else 0
 
 
-def _keys(house: House) -> Iterator[Finding]:
-    yield Finding("keys", "good", "The key opens the keystore.")
-    for caution in house.core.vault.cautions:
-        yield Finding("keys", "caution", caution)
+async def _keys(house: House) -> list[Finding]:
+    core = house.core
+    standing = await core.vault.rotation.standing()
+    late = clock.now() - rotating.due_ms(standing, core.policy)
+    found = [Finding("keys", "good", "The key opens the keystore.")]
+    if late > clock.DAY and not core.settings.keys.startswith("env"):
+        words = f"No rotation for {late // clock.DAY} days after its time: what is erased stays readable in old copies."
+        found.append(Finding("rotation", "bad", f"{words} Run: aftercare keys rotate"))
+    return found + [Finding("keys", "caution", caution) for caution in core.vault.cautions]
 
 
 async def _database(house: House) -> list[Finding]:
@@ -93,7 +104,7 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         return
     if settings.smtp_url is None:
         yield Finding("mail", "bad", "AFTERCARE_SMTP_URL is not set: no shopper can get a sign-in code.")
-    if str(settings.data) in settings.keys:
+    if settings.keys.startswith("file:") and str(settings.data) in settings.keys:
         yield Finding(
             "keys", "caution", "The key lies on the same volume as the data. Keep it elsewhere: AFTERCARE_KEYS."
         )

@@ -10,6 +10,7 @@ from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
 from support.house import House
+from support.keys import rotating
 from support.mydata import archives, deletions
 from support.privacy import commands as privacy
 from support.rights import ringing
@@ -20,6 +21,7 @@ RETENTION = "privacy.retention"
 CHECKPOINT = "ledger.checkpoint"
 MEDIA = "media.sweep"
 GENERATION = "data.generation"
+ROTATION = "keys.rotation"
 
 
 def every(policy: Policy) -> dict[str, int]:
@@ -29,6 +31,7 @@ def every(policy: Policy) -> dict[str, int]:
         MEDIA: clock.HOUR,
         GENERATION: clock.MINUTE,
         CHECKPOINT: clock.HOUR,
+        ROTATION: clock.HOUR,
         RETENTION: policy.span_ms("sweep"),
         ringing.JOB: clock.HOUR,
     }
@@ -62,6 +65,13 @@ def handlers(house: House) -> dict[str, Handler]:
         except Conflict as braked:
             log.warning("retention_stopped", code=braked.code)
 
+    async def rotate(_: Job) -> None:
+        """Looks every hour whether the week is over; keys that cannot be changed, or do not open, wait for a person."""
+        try:
+            await rotating.rotate_if_due(house.core, Collected(), now=clock.now())
+        except Conflict as stopped:
+            log.warning("rotation_stopped", code=stopped.code)
+
     return {
         **mail.handlers(house.core),
         **tidying.handlers(house.core),
@@ -70,6 +80,7 @@ def handlers(house: House) -> dict[str, Handler]:
         deletions.JOB: delete,
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,
+        ROTATION: rotate,
         RETENTION: retain,
         ringing.JOB: ring,
     }

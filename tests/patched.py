@@ -7,7 +7,8 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,8 +16,15 @@ from starlette.routing import Route
 
 import core.web.health
 from chat import leaving, rooms
+from core import generation
+from core.holdings import Holding
 from core.jobs import Runner
-from support import cli, server, watchdog
+from core.services import Core
+from media.uploads import Media
+from support import cli, house, server, watchdog
+from support.backup import settling
+from support.backup.settling import Settled
+from tests.chaos.patching import exchange
 
 
 async def sit_on_the_loop(_: Request) -> Response:
@@ -78,13 +86,42 @@ def impatient_stop() -> None:
     server.PATIENCE_S = 1.0
 
 
+def wait_for(file: Path) -> None:
+    """Until somebody has made it."""
+    while not file.exists():
+        time.sleep(0.05)
+
+
+def waiting_to_settle() -> None:
+    """Data that were put back are settled only when a file named `go` lies beside them."""
+    settle = settling.settle_if_behind
+
+    async def settle_when_told(core: Core, media: Media, kept: Sequence[Holding]) -> Settled | None:
+        if await generation.missed(core) is not None:
+            os.write(1, b"waits to settle\n")
+            await asyncio.to_thread(wait_for, core.settings.data / "go")
+        return await settle(core, media, kept)
+
+    exchange(house, "settle_if_behind", settle_when_told)
+
+
 def blocking_worker() -> None:
     """The first look for due jobs never comes back."""
     Runner.run_due = sit_on_the_job  # type: ignore[assignment,method-assign]
 
 
 PATCHES = {
-    each.__name__: each for each in (blocking, holding, impatient, leisurely, stuck, impatient_stop, blocking_worker)
+    each.__name__: each
+    for each in (
+        blocking,
+        holding,
+        impatient,
+        leisurely,
+        stuck,
+        impatient_stop,
+        waiting_to_settle,
+        blocking_worker,
+    )
 }
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ SIGN_OUT: Final = "signout"  # sign-in
 ACCESS: Final = "access"  # conversation whose owner or assignment has changed
 EPOCH: Final = "epoch"  # conversation whose log is another telling now
 KEYS: Final = "keys"  # data keys that were destroyed or have a new owner
+ROTATED: Final = "rotated"  # epoch of the key-encryption keys that was destroyed
 HAIL: Final = "hail"  # process that wants to know who is where
 HERE: Final = "here"  # process, people who are connected to it
 AWAY: Final = "away"  # process, person who has left it
@@ -38,6 +39,7 @@ SHAPES: Final[Mapping[str, re.Pattern[bytes]]] = {
     ACCESS: re.compile(ONE),
     EPOCH: re.compile(ONE),
     KEYS: re.compile(rb"\d{1,19}(\|\d{1,19})*"),
+    ROTATED: re.compile(rb"\d{1,9}"),
     HAIL: re.compile(ONE),
     HERE: re.compile(ONE + rb"(\|" + ONE + rb")+"),
     AWAY: re.compile(ONE + rb"\|" + ONE),

@@ -12,6 +12,7 @@ Boundary. The keystore is its own database; its transactions and those of the da
 Keys stay in memory for five minutes; Python cannot wipe them, so core dumps must be off.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from core.vault.held import Held
 from core.vault.keys import DataKey, Kind
 from core.vault.opening import Opened, new_key, open_keys
 from core.vault.refusals import ContentUnavailable, Reason
+from core.vault.rotation import Rotation, remove_trial
 
 __all__ = ["Vault"]
 
@@ -48,6 +50,8 @@ class Vault:
         self._signers: Final = opened.signers
         self._held: Final = Held(HELD_KEYS, HELD_SECONDS, monotonic)
         self._hub: hub.Hub | None = None
+        self.rotation: Final = Rotation(database, opened.epochs)
+        self.rotating: Final = asyncio.Lock()
 
     @classmethod
     def open(cls, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic) -> Self:
@@ -55,6 +59,7 @@ class Vault:
         database = Database(settings.keystore_url, profile=KEYSTORE)
         database.open()
         try:
+            remove_trial(database)
             return cls(settings, database, open_keys(settings, database), monotonic=monotonic)
         except BaseException:
             database.close()
@@ -119,6 +124,11 @@ class Vault:
         """Let keys go that another process has destroyed or reassigned."""
         self._held.evict(dek_ids)
 
+    def tell_rotated(self, epoch: int) -> None:
+        """Have the other processes let go of a destroyed epoch."""
+        if self._hub is not None:
+            self._hub.publish(hub.ROTATED, hub.hint(epoch))
+
     def _let_go(self, dek_ids: Sequence[int]) -> None:
         """Here at once; everywhere else when the hint arrives, or after five minutes when every hint is lost."""
         self._held.evict(dek_ids)
@@ -129,8 +139,11 @@ class Vault:
     def _hear(self, channel: str, packed: bytes) -> None:
         if channel == hub.KEYS:
             self.evict([int(part) for part in hub.parts(packed)])
+        elif channel == hub.ROTATED:
+            self._epochs.forget_the_destroyed()
         elif channel == hub.GAP:  # whatever was destroyed meanwhile, we were not told
             self._held.evict_all()
+            self._epochs.forget_the_destroyed()
 
     async def tombstones(self, *, since_ms: int = 0) -> list[rows.Tombstone]:
         """Every destruction from a time on, oldest first: what a restored back-up must have replayed."""

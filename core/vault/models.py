@@ -13,7 +13,7 @@ DEK = Table(
     Column("name", Text, unique=True),  # only the product's own keys have one
     Column("scope", Text, nullable=False),
     Column("owner", Text, nullable=False),
-    Column("epoch", Integer, nullable=False, index=True),
+    Column("epoch", Integer, nullable=False),
     Column("wrap", LargeBinary, nullable=False),
     Column("kcv", LargeBinary, nullable=False),
     Column("uses", BigInteger, nullable=False),  # how often it sealed, as of the last time it left memory
@@ -45,6 +45,15 @@ ANCHOR = Table(
     Column("at_ms", Millis, nullable=False),
     Column("ledger_seq", BigInteger, nullable=False),
     Column("ledger_hash", LargeBinary, nullable=False),
+)
+
+EPOCH = Table(
+    "epoch",
+    METADATA,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("current_ms", Millis),  # when every row was proved to lie under it; null while that is not so
+    Column("doomed_ms", Millis),  # from when on nothing may be wrapped under it
+    Column("retired_ms", Millis),  # from when on its provider knows that it is to be destroyed
 )
 
 KEYSTORE = Table(

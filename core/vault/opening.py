@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from core import clock, ids
 from core.database import Database, Transaction
 from core.settings import Settings
-from core.vault import rows, signing
+from core.vault import rotation, rows, signing
 from core.vault.epochs import Epochs
 from core.vault.keys import KEY_BYTES, SEAL_LIMIT, DataKey
 from core.vault.providers import KeyProvider, open_provider
@@ -43,7 +43,7 @@ class Opened:
 def open_keys(settings: Settings, database: Database) -> Opened:
     """Check the keys against the keystore, making both when both are new. Raises: StartRefused."""
     database.write_now(rows.prepare)
-    provider = open_provider(settings.keys, is_production=settings.is_production, data=settings.data)
+    provider = open_provider(settings)
     bound = provider.bound_to()  # asked before the facts: whoever bound it had founded the keystore by then
     facts = database.read_now(rows.facts)
     if facts.keystore_id is None:
@@ -51,6 +51,7 @@ def open_keys(settings: Settings, database: Database) -> Opened:
     else:
         _check_known(settings, provider, bound, facts)
     epochs = Epochs(provider)
+    _load(epochs, facts)
     _unwrap_all(epochs, facts)
     signers = {
         name: signing.open_signer(signing_folder(settings), name, facts.signers.get(name, ()))
@@ -76,7 +77,7 @@ def owner_of(name: str) -> str:
 def signing_folder(settings: Settings) -> Path:
     """Where the signing keys lie: beside the key directory, or in the data folder when there is none."""
     scheme, _, rest = settings.keys.partition(":")
-    return Path(rest).resolve().with_name("sign.d") if scheme == "file" else settings.data / "sign.d"
+    return settings.data / "sign.d" if scheme.startswith("env") else Path(rest).resolve().with_name("sign.d")
 
 
 def _start_new(settings: Settings, provider: KeyProvider, bound: str | None) -> None:
@@ -110,11 +111,28 @@ def _check_known(settings: Settings, provider: KeyProvider, bound: str | None, f
 def _found(tx: Transaction, epochs: Epochs, signers: Mapping[str, Ed25519PrivateKey], now: int) -> None:
     """Add what is missing of the product's own keys, and a younger one for each that is half spent."""
     rows.found(tx, ids.new(), now=now)
+    rotation.mark_first(tx, epochs.provider.current_epoch(), now=now)
     for name in NAMES:
         rows.retire(tx, name, SEAL_LIMIT // 2)
     rows.add_named(tx, {name: epochs.wrap(new_key(), SYSTEM, owner_of(name)) for name in NAMES}, now=now)
     for name, signer in signers.items():
         rows.add_signer(tx, name, signer.public_key().public_bytes_raw(), now=now)
+
+
+def _load(epochs: Epochs, facts: rows.Facts) -> None:
+    """Fetch every key-encryption key that is in use once, at the start: later on nobody waits for a key service."""
+    try:
+        epochs.load(sorted(facts.epochs))
+    except KeyUnavailable:
+        raise StartRefused(
+            "The key service does not give out the key: it can't be reached, refuses us, or the key is disabled. Start "
+            "again once it answers. Nothing was changed."
+        ) from None
+    except (KeyGone, WrapMismatch):
+        raise StartRefused(
+            "The key service no longer has the key that the keystore needs, or it belongs to another shop or epoch. "
+            "Put back the newest copy of the keystore, or cancel the deletion of the key. Nothing was changed."
+        ) from None
 
 
 def _unwrap_all(epochs: Epochs, facts: rows.Facts) -> dict[str, DataKey]:
@@ -140,4 +158,4 @@ def _where(settings: Settings) -> str:
 
 def _folder(settings: Settings) -> str:
     scheme, _, rest = settings.keys.partition(":")
-    return rest if scheme == "file" else f"{scheme}:"
+    return f"{scheme}:" if scheme.startswith("env") else rest

@@ -13,8 +13,8 @@ from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, text
 
 from core.database import Transaction, insert_ignore, row_lock
 from core.vault.epochs import Epochs, Wrapped
-from core.vault.models import ANCHOR, DEK, KEYSTORE, METADATA, SIGNER, TOMBSTONE
-from core.vault.refusals import KeyGone, Reason
+from core.vault.models import ANCHOR, DEK, EPOCH, KEYSTORE, METADATA, SIGNER, TOMBSTONE
+from core.vault.refusals import KeyGone, KeyUnavailable, Reason
 
 SYSTEM = "system"  # the scope of the product's own keys
 _BATCH = 500  # ids in one statement: below every engine's limit of parameters
@@ -103,8 +103,9 @@ def add_signer(tx: Transaction, name: str, public: bytes, *, now: int) -> None:
 
 
 def add(tx: Transaction, wrapped: Sequence[Wrapped], uses: Mapping[int, int], *, now: int) -> None:
-    """Add new data keys, and write down how often others were used."""
+    """Add new data keys, and write down how often others were used. Raises: KeyUnavailable."""
     if wrapped:
+        _refuse_doomed(tx, {row.epoch for row in wrapped})
         tx.execute(insert(DEK), [_values(row, now) for row in wrapped])
     note_uses(tx, uses)
 
@@ -134,8 +135,9 @@ def reassign(tx: Transaction, epochs: Epochs, dek_id: int, *, scope: str, owner:
     if wrapped.owner == new_owner:
         epochs.unwrap(wrapped, scope, new_owner)
         return
-    key = epochs.unwrap(wrapped, scope, owner)
-    _rewrite(tx, [epochs.wrap(key, scope, new_owner)])
+    rewrapped = epochs.wrap(epochs.unwrap(wrapped, scope, owner), scope, new_owner)
+    _refuse_doomed(tx, {rewrapped.epoch})
+    _rewrite(tx, [rewrapped])
 
 
 def destroy(tx: Transaction, dek_ids: Sequence[int], reason: str, *, now: int) -> int:
@@ -143,7 +145,7 @@ def destroy(tx: Transaction, dek_ids: Sequence[int], reason: str, *, now: int) -
     destroyed = 0
     for start in range(0, len(dek_ids), _BATCH):
         mine = DEK.c.id.in_(dek_ids[start : start + _BATCH]) & (DEK.c.scope != SYSTEM)
-        rows = tx.execute(row_lock(tx, select(DEK.c.id, DEK.c.scope).where(mine))).all()
+        rows = tx.execute(row_lock(tx, select(DEK.c.id, DEK.c.scope).where(mine).order_by(DEK.c.id))).all()
         stones = [{"dek_id": row.id, "scope": row.scope, "reason": reason, "at_ms": now} for row in rows]
         if stones:
             insert_ignore(tx, TOMBSTONE, stones, ["dek_id"])
@@ -190,6 +192,14 @@ def _rewrite(tx: Transaction, wrapped: Iterable[Wrapped]) -> None:
     if rows:
         statement = update(DEK).where(DEK.c.id == bindparam("key"))
         tx.connection.execute(statement.values(owner=bindparam("o"), epoch=bindparam("e"), wrap=bindparam("w")), rows)
+
+
+def _refuse_doomed(tx: Transaction, epochs: set[int]) -> None:
+    """Until our commit nobody dooms these epochs. Raises: KeyUnavailable, when one is doomed already."""
+    statement = select(EPOCH.c.doomed_ms).where(EPOCH.c.number.in_(epochs))
+    held = tx.execute(statement.with_for_update(read=True) if tx.is_postgres else statement)
+    if any(doomed is not None for doomed in held.scalars()):
+        raise KeyUnavailable
 
 
 def _gone(tx: Transaction, dek_id: int) -> KeyGone:

@@ -11,7 +11,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from core.vault.providers import read_key, refuse_loose, write_key
+from core.vault.keyfiles import read_key, refuse_loose, write_key
 from core.vault.refusals import StartRefused
 
 SIGNERS: Final = ("export", "audit")

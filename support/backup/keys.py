@@ -69,10 +69,19 @@ def _turn(newest: Path, before_ms: int) -> list[Path]:
         for path in sorted(newest.parent.iterdir())
         if path.is_file() and places.is_keys(path) and _made_ms(path) < before_ms and _keystore(path) == mine
     ]
-    for path in over:
+    for path in (*over, *_left(newest.parent, before_ms)):
         path.unlink()
     disk.sync_folder(newest.parent)
     return over
+
+
+def _left(folder: Path, before_ms: int) -> list[Path]:
+    """Half-made copies that a stop has left: they bear no mark and no hour of ours, and hold keys all the same."""
+    return [
+        path
+        for path in sorted(folder.glob(".*.part"))
+        if path.stat().st_mtime_ns < before_ms * 1_000_000 and path.read_bytes()[:15] == b"SQLite format 3"
+    ]
 
 
 def _made_ms(path: Path) -> int:

@@ -14,6 +14,7 @@ from core.services import Core
 from support.privacy import copies, erasure, retention, verifying
 
 DONE, WRONG = 0, 3
+CHECKPOINTS = "checkpoints"
 SHOWN = 20
 
 
@@ -93,13 +94,19 @@ async def erase(core: Core, holdings: Sequence[Holding], report: Report, *, who:
     return DONE
 
 
-async def ledger_verify(core: Core, report: Report) -> int:
-    """Check the whole chain and its checkpoints."""
-
-    def check(tx: Transaction) -> ledger.Verdict:
-        return ledger.verify(tx, vault=core.vault)
-
-    verdict = await core.database.read(check)
+async def ledger_verify(core: Core, report: Report, *, beside: Path | None = None) -> int:
+    """Check the chain, its checkpoints, those kept in a folder `beside`, and what the keystore knows of its end."""
+    witnesses = []
+    for note in _notes(core.settings.data / CHECKPOINTS, *([beside] if beside else [])):
+        told = ledger.witness(note.read_text("utf-8", errors="replace"), core.vault)
+        if told is None:
+            report.line(f"The checkpoint {note.name} was not signed by this shop, or was changed.")
+            return WRONG
+        witnesses.append(told)
+    anchor = await core.vault.anchor()
+    if anchor.ledger_seq:
+        witnesses.append(ledger.Witness(anchor.ledger_seq, anchor.ledger_hash, anchor.at_ms))
+    verdict = await core.database.read(ledger.verify, vault=core.vault, witnesses=witnesses)
     if verdict.is_whole:
         report.line(f"The ledger is whole: {verdict.entries} entries.")
         for gap in await core.database.read(ledger.gaps):
@@ -111,6 +118,10 @@ async def ledger_verify(core: Core, report: Report) -> int:
     return WRONG
 
 
+def _notes(*folders: Path) -> list[Path]:
+    return sorted(path for folder in folders for path in folder.glob("*.txt"))
+
+
 async def checkpoint(core: Core, report: Report) -> int:
     """Sign how long the ledger is and write that beside the data, one file each, to be copied elsewhere."""
 
@@ -120,7 +131,7 @@ async def checkpoint(core: Core, report: Report) -> int:
     note = await core.database.write(sign)
     if note is None:
         return DONE
-    folder = core.settings.data / "checkpoints"
+    folder = core.settings.data / CHECKPOINTS
     folder.mkdir(mode=0o700, exist_ok=True)
     size = note.split("\n")[1]
     name = f"{int(size):012}"

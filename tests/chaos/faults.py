@@ -23,6 +23,7 @@ import chat.pulse
 import chat.rooms
 import chat.sending
 import core.lanes
+import core.vault.rotation
 import media.blobs
 from chat.audiences import Event
 from chat.drafts import Draft, Outcome, Top
@@ -220,6 +221,29 @@ def _between_hub_and_listeners(pass_on: Callable[[Callable[[], None]], None]) ->
     exchange(hub.LocalHub, "subscribe", listening)
 
 
+def crash_in_rotation(step: str) -> None:
+    """Die when this step of a rotation of the keys has just been done; `page` is one page of keys, committed."""
+    exchange(core.vault.rotation, "PAGE", 7)
+    owner: object = core.vault.rotation if step == "page" else core.vault.rotation.Rotation
+    name = "_rewrap" if step == "page" else step
+    verb = original(owner, name)
+    pages: list[Any] = []  # Any: what the step gives
+
+    async def later(*args: Any, **kwargs: Any) -> None:  # Any: whatever the step takes
+        await verb(*args, **kwargs)
+        die(step)
+
+    def at_once(*args: Any, **kwargs: Any) -> Any:  # Any: whatever the step takes and gives
+        if step == "page" and pages:
+            die(step)
+        pages.append(verb(*args, **kwargs))
+        if step != "page":
+            die(step)
+        return pages[0]
+
+    exchange(owner, name, later if asyncio.iscoroutinefunction(verb) else at_once)
+
+
 # ---------------------------------------------------------------- a look inside
 
 
@@ -253,6 +277,7 @@ FAULTS: Mapping[str, Install] = {
     "crash-after-ack": crash_after_ack,
     "crash-in-migration": crash_in_migration,
     "crash-in-upload": crash_in_upload,
+    "crash-in-rotation": crash_in_rotation,
     "stumble": stumble,
     "deaf-rooms": deaf_rooms,
     "unruly-hub": unruly_hub,

@@ -163,6 +163,64 @@ def test_a_rewritten_chain_is_caught_by_the_signed_checkpoint(database: Database
     assert (verdict.first_bad, verdict.why) == (3, "checkpoint")
 
 
+def remade(database: Database, kept: int, entries: int) -> None:
+    """Everything after entry `kept` made anew with a chain that fits, and no checkpoint left in the database."""
+
+    def rewrite(tx: Transaction) -> None:
+        last = tx.execute(select(ENTRY).where(ENTRY.c.seq == kept)).mappings().one()
+        for table in ("ledger_entry", "ledger_checkpoint"):
+            tx.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_delete"))
+        tx.execute(delete(CHECKPOINT))
+        tx.execute(delete(ENTRY).where(ENTRY.c.seq > kept))
+        tx.execute(update(HEAD).values(seq=kept, hash=last["hash"]))
+        for number in range(entries):
+            note(tx, 100 + number)
+
+    database.write_now(rewrite)
+
+
+@pytest.mark.clause("3(2)")
+@pytest.mark.parametrize(("entries", "bad", "why"), [(3, 4, "witness"), (1, 4, "cut_off"), (0, 3, "cut_off")])
+def test_a_fork_that_left_no_trace_in_the_database_is_caught_by_a_checkpoint_kept_elsewhere(
+    database: Database, vault: Vault, entries: int, bad: int, why: str
+) -> None:
+    written(database, 4)
+    signed = database.write_now(lambda tx: ledger.checkpoint(tx, vault, origin="aftercare/shop", now=NOW))
+    assert signed is not None
+    seen = ledger.witness(signed, vault)
+    assert seen is not None
+
+    remade(database, 2, entries)
+
+    assert database.read_now(lambda tx: ledger.verify(tx, vault=vault)).is_whole
+    verdict = database.read_now(lambda tx: ledger.verify(tx, vault=vault, witnesses=[seen]))
+    assert (verdict.first_bad, verdict.why) == (bad, why)
+
+
+@pytest.mark.clause("3(2)")
+def test_a_checkpoint_of_what_a_restore_took_away_accuses_nobody(database: Database, vault: Vault) -> None:
+    written(database, 4)
+    signed = database.write_now(lambda tx: ledger.checkpoint(tx, vault, origin="aftercare/shop", now=NOW))
+    seen = ledger.witness(signed or "", vault)
+    assert seen is not None
+
+    remade(database, 2, 0)
+    database.write_now(lambda tx: ledger.note_gap(tx, SYSTEM, (4, seen.hash), reason="R-5.1.3c", now=NOW + 5))
+    written(database, 3)
+
+    assert database.read_now(lambda tx: ledger.verify(tx, witnesses=[seen])).is_whole
+
+
+@pytest.mark.clause("3(2)")
+def test_a_checkpoint_that_we_have_not_signed_testifies_nothing(database: Database, vault: Vault) -> None:
+    written(database, 2)
+    signed = database.write_now(lambda tx: ledger.checkpoint(tx, vault, origin="aftercare/shop", now=NOW))
+    assert signed is not None
+
+    for forged in (signed.replace("\n2\n", "\n1\n"), signed.replace("time 1", "time 2"), "", "a\nb\nc\nd"):
+        assert ledger.witness(forged, vault) is None
+
+
 @pytest.mark.clause("3(2)")
 def test_a_forged_checkpoint_is_not_believed(database: Database, vault: Vault) -> None:
     written(database, 2)

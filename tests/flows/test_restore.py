@@ -1,6 +1,10 @@
 """A shop that is put back: backed up while people write, restored with the real command, and honest about it."""
 
 import json
+import shutil
+import socket
+import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +126,56 @@ async def test_a_shop_is_put_back_without_those_who_were_forgotten(
     assert "A restore is recorded" in verified.stdout
     for place in (site.data, folder, ring.parent):
         assert readable(place, SECRET, KEPT, SINCE, EMAIL, "Novak") == []
+
+
+@pytest.mark.clause("5(1)3")
+async def test_nobody_is_served_from_data_that_were_put_back_until_they_are_settled(
+    tmp_path: Path, emma: Browserless, guest: Browserless, site: Site
+) -> None:
+    hers = emma.start()
+    assert emma.prove(emma.ask_for_code(EMAIL), hers).status_code == 200
+    his = guest.start()
+    async with Client(site.url, Admission("shopper", guest.cookies, guest.csrf, "")) as client:
+        await client.watch(his)
+        await client.send(his, KEPT)
+    folder = tmp_path / "backups" / "monday"
+    assert site.run("backup", str(folder)).returncode == 0
+    before = conversations(site)
+    assert site.run("rights", "erase", EMAIL).returncode == 0
+    after = conversations(site)
+    site.stop()
+    for path in site.data.glob("data.db*"):
+        path.unlink()
+    shutil.copy(folder / "data.db", site.data / "data.db")
+    assert conversations(site) == before
+
+    keys = site.environment["AFTERCARE_KEYS"]
+    gate = Site(tmp_path, name="gate", patches="waiting_to_settle", demo=False, keys=keys)
+    starting = threading.Thread(target=gate.start)
+    starting.start()
+    while "waits to settle" not in (gate.output() if gate.log.exists() else ""):
+        assert starting.is_alive(), "it has served, or ended, without settling"
+        starting.join(0.05)
+    answers = [answers_at(gate.port) for _ in range(5)]
+    (site.data / "go").touch()
+    starting.join(120)
+
+    assert answers == [False] * 5
+    assert gate.status("/readyz") == 200
+    assert hers not in conversations(gate)
+    assert conversations(gate) == after
+    gate.stop()
+
+
+def conversations(site: Site) -> set[str]:
+    """Which conversations stand in the data."""
+    with sqlite3.connect(f"file:{site.data / 'data.db'}?mode=ro", uri=True) as data:
+        found = {str(row[0]) for row in data.execute("SELECT id FROM conversation")}
+    data.close()
+    return found
+
+
+def answers_at(port: int) -> bool:
+    """Whether anybody listens there."""
+    with socket.socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0

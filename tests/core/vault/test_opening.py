@@ -3,13 +3,13 @@
 import base64
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from core.settings import Settings
 from core.vault import StartRefused, Vault
+from core.vault.keyfiles import EpochFolder
 from core.vault.providers import EnvProvider, FileProvider, open_provider
 from tests.core.vault.conftest import Open
 
@@ -184,7 +184,7 @@ def test_a_key_file_is_never_overwritten(settings: Settings, keys: Path, monkeyp
     provider = FileProvider(keys, settings.data)
     provider.create_epoch()
     before = provider.kek(1)
-    monkeypatch.setattr(FileProvider, "epochs", lambda _: [])
+    monkeypatch.setattr(EpochFolder, "next", lambda _: 1)
 
     with pytest.raises(FileExistsError):
         provider.create_epoch()
@@ -224,7 +224,10 @@ def test_another_key_from_the_environment_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_key_from_the_environment_is_refused_in_production_unless_forced(tmp_path: Path) -> None:
-    choose: Callable[[str], object] = lambda keys: open_provider(keys, is_production=True, data=tmp_path)  # noqa: E731
+    def choose(keys: str) -> object:
+        chosen = Settings(data=tmp_path, keys=keys)
+        object.__setattr__(chosen, "mode", "production")  # without all the rest that production needs
+        return open_provider(chosen)
 
     with pytest.raises(StartRefused, match="is for development") as refused:
         choose(f"env:{A_KEY}")
@@ -233,7 +236,7 @@ def test_a_key_from_the_environment_is_refused_in_production_unless_forced(tmp_p
     assert isinstance(choose(f"env-forced:{A_KEY}"), EnvProvider)
 
 
-@pytest.mark.parametrize("keys", ["env:", "env:c2hvcnQ=", "file:", "kek.d", "s3:bucket"])
+@pytest.mark.parametrize("keys", ["env:", "env:c2hvcnQ=", "file:", "kek.d", "s3:bucket", "aws-kms:", "vault-transit:"])
 def test_a_provider_that_we_do_not_know_is_refused(keys: str, tmp_path: Path) -> None:
     with pytest.raises(StartRefused):
-        open_provider(keys, is_production=False, data=tmp_path)
+        open_provider(Settings(data=tmp_path, keys=keys))

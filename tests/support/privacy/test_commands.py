@@ -1,8 +1,11 @@
 """What an operator sees, and the exit code a program sees."""
 
+from pathlib import Path
+
 import pytest
 from sqlalchemy import text
 
+from core import generation
 from core.database import Transaction
 from core.refusals import NotFound
 from core.report import Collected
@@ -93,3 +96,38 @@ async def test_a_ledger_that_was_changed_gives_exit_code_three_and_the_place(hou
 
     assert code == 3
     assert report.lines == ["Entry 1 cannot be believed (changed); 0 before it are whole."]
+
+
+@pytest.mark.clause("3(2)")
+async def test_a_ledger_that_was_cut_without_a_trace_is_named_by_the_keystore(house: House) -> None:
+    await shopper(house, "ann@example.com")
+    await generation.advance(house.core)
+
+    def cut(tx: Transaction) -> None:
+        tx.execute(text("DROP TRIGGER ledger_entry_no_delete"))
+        tx.execute(text("DELETE FROM ledger_entry"))
+        tx.execute(text("DELETE FROM ledger_head"))
+
+    await house.core.database.write(cut)
+    report = Collected()
+
+    assert await commands.ledger_verify(house.core, report) == 3
+    assert report.lines == ["Entry 1 cannot be believed (cut_off); 0 before it are whole."]
+
+
+@pytest.mark.clause("3(2)")
+async def test_checkpoints_kept_elsewhere_are_compared_and_forged_ones_named(house: House, tmp_path: Path) -> None:
+    await shopper(house, "ann@example.com")
+    await commands.checkpoint(house.core, Collected())
+    (file,) = (house.core.settings.data / "checkpoints").iterdir()
+    elsewhere = tmp_path / "worm"
+    elsewhere.mkdir()
+    (elsewhere / file.name).write_text(file.read_text())
+    report = Collected()
+
+    good = await commands.ledger_verify(house.core, report, beside=elsewhere)
+    (elsewhere / file.name).write_text(file.read_text().replace("time 1", "time 2"))
+    forged = await commands.ledger_verify(house.core, report, beside=elsewhere)
+
+    assert (good, forged) == (0, 3)
+    assert report.lines[-1] == f"The checkpoint {file.name} was not signed by this shop, or was changed."
