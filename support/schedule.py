@@ -11,6 +11,7 @@ from core.report import Collected
 from media import sweeping
 from support.house import House
 from support.privacy import commands as privacy
+from support.privacy import confirming, holds, releasing
 
 log = structlog.get_logger("schedule")
 
@@ -46,9 +47,16 @@ def handlers(house: House) -> dict[str, Handler]:
     async def retain(_: Job) -> None:
         """A brake stops the sweep for a person to look at, and is in the ledger; it is no fault of the job."""
         try:
+            await holds.note(house.core)
             await privacy.run(house.core, house.holdings, Collected())
         except Conflict as braked:
             log.warning("retention_stopped", code=braked.code)
+
+    async def go_on_released(job: Job) -> None:
+        await releasing.go_on(house.core, house.holdings, str(job.payload["hold"]), now=clock.now())
+
+    async def retain_confirmed(job: Job) -> None:
+        await confirming.carry_out(house.core, house.holdings, job, now=clock.now())
 
     return {
         **mail.handlers(house.core),
@@ -57,4 +65,6 @@ def handlers(house: House) -> dict[str, Handler]:
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,
         RETENTION: retain,
+        holds.RELEASED: go_on_released,
+        confirming.JOB: retain_confirmed,
     }

@@ -47,6 +47,7 @@ class Operation(StrEnum):
     ERASE = "erase"
     PROPOSE_HOLD = "propose_hold"
     SET_HOLD = "set_hold"
+    RELEASE_HOLD = "release_hold"
     APPROVE_ERASURE = "approve_erasure"
     RUN_RETENTION = "run_retention"
     DRAFT_RETENTION = "draft_retention"
@@ -155,6 +156,7 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.PROPOSE_EXPORT: _TEAM_PURPOSE,
         Operation.BREAK_GLASS: _PURPOSE,
         Operation.PROPOSE_HOLD: _TEAM_PURPOSE,
+        Operation.READ_RETENTION: _PLAIN,
         Operation.READ_ROSTER: _TEAM,
     },
     Role.PRIVACY_OFFICER: {
@@ -173,6 +175,7 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.MAKE_COPY: _CASE,
         Operation.ERASE: _CASE,
         Operation.SET_HOLD: _CASE,
+        Operation.RELEASE_HOLD: _CASE,
         Operation.APPROVE_ERASURE: _PLAIN,
         Operation.APPROVE_RETENTION: _PLAIN,
         Operation.READ_RETENTION: _PLAIN,

@@ -47,6 +47,14 @@ ANCHOR = Table(
     Column("ledger_hash", LargeBinary, nullable=False),
 )
 
+HOLD = Table(
+    "hold_note",  # ids and codes of every hold, so that a restore cannot forget one (clause 4(3)3)
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("changed_ms", Millis, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+)
+
 KEYSTORE = Table(
     "keystore",
     METADATA,

@@ -1,0 +1,75 @@
+"""Holds, the sweeps and what they are ending."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "holds"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("erasure", sa.Column("held", sa.Integer(), nullable=False, server_default="0"))
+    op.create_table(
+        "hold",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("object_kind", sa.String(), nullable=False),
+        sa.Column("object_id", sa.String(), nullable=False),
+        sa.Column("ground", sa.String(), nullable=False),
+        sa.Column("reference", sa.String(), nullable=False),
+        sa.Column("case_id", sa.String(), nullable=False),
+        sa.Column("proposed_by", sa.String(), nullable=True),
+        sa.Column("proposed_ms", sa.BigInteger(), nullable=True),
+        sa.Column("set_by", sa.String(), nullable=True),
+        sa.Column("set_ms", sa.BigInteger(), nullable=True),
+        sa.Column("review_ms", sa.BigInteger(), nullable=True),
+        sa.Column("review_days", sa.Integer(), nullable=False),
+        sa.Column("release_by", sa.String(), nullable=True),
+        sa.Column("release_ms", sa.BigInteger(), nullable=True),
+        sa.Column("released_by", sa.String(), nullable=True),
+        sa.Column("released_ms", sa.BigInteger(), nullable=True),
+        sa.Column("changed_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hold")),
+    )
+    op.create_index(op.f("ix_hold_object_id"), "hold", ["object_id"])
+    op.create_index(op.f("ix_hold_released_ms"), "hold", ["released_ms"])
+    op.create_table(
+        "doomed",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_doomed")),
+    )
+    op.create_table(
+        "retention_run",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("started_ms", sa.BigInteger(), nullable=False),
+        sa.Column("lease_ms", sa.BigInteger(), nullable=False),
+        sa.Column("finished_ms", sa.BigInteger(), nullable=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("reference", sa.String(), nullable=True),
+        sa.Column("objects", sa.Integer(), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("keys", sa.Integer(), nullable=False),
+        sa.Column("files", sa.Integer(), nullable=False),
+        sa.Column("entry", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_retention_run")),
+    )
+    op.create_index(op.f("ix_retention_run_started_ms"), "retention_run", ["started_ms"])
+    op.create_index(op.f("ix_retention_run_finished_ms"), "retention_run", ["finished_ms"])
+    op.create_table(
+        "retention_count",
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("holding", sa.String(), nullable=False),
+        sa.Column("objects", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("run_id", "holding", name=op.f("pk_retention_count")),
+    )
+
+
+def downgrade() -> None:
+    for table in ("retention_count", "retention_run", "doomed", "hold"):
+        op.drop_table(table)
+    with op.batch_alter_table("erasure") as batch_op:
+        batch_op.drop_column("held")
