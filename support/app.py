@@ -16,6 +16,7 @@ import support.admin.web
 import support.demo_shop
 import support.desk.web
 import support.privacy.web
+import support.retention.web
 import support.review.web
 import support.shopper.web
 from chat import poll, socket
@@ -64,6 +65,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *support.desk.web.routes,
         *support.review.web.routes,
         *support.privacy.web.routes,
+        *support.retention.web.routes,
         *support.admin.web.routes,
         *chat.web.routes,
         *poll.routes,

@@ -31,6 +31,7 @@ ROLE_LABELS = {
 ANSWERING = frozenset({Role.AGENT, Role.SUPERVISOR})
 REVIEWING = frozenset({Role.SUPERVISOR})
 ADMINISTERING = frozenset({Role.ADMIN})
+RETAINING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Badge:
     may_answer: bool
     may_review: bool
     may_administer: bool
+    may_see_retention: bool
 
     @property
     def home(self) -> str:
@@ -62,6 +64,7 @@ def badge(caller: Caller) -> Badge:
         may_answer=caller.role in ANSWERING,
         may_review=caller.role in REVIEWING,
         may_administer=caller.role in ADMINISTERING,
+        may_see_retention=caller.role in RETAINING,
     )
 
 

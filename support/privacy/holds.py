@@ -101,11 +101,11 @@ def decline(tx: Transaction, caller: Caller, hold_id: str, *, now: int) -> Hold:
     return _written(tx, caller, "hold.decline", hold, now=now)
 
 
-def renew(tx: Transaction, core: Core, caller: Caller, hold_id: str, days: int, *, now: int) -> Hold:
+def renew(tx: Transaction, caller: Caller, hold_id: str, *, policy: Policy, days: int, now: int) -> Hold:
     """Looked at again and still needed: the next review is so many days from now. Raises: Refusal."""
     hold = _of_officer(tx, caller, hold_id, Operation.SET_HOLD)
     _require_in_force(hold)
-    _check_review(core.policy, days)
+    _check_review(policy, days)
     hold.review_days, hold.review_ms = days, now + days * DAY
     return _written(tx, caller, "hold.renew", hold, now=now)
 

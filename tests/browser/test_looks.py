@@ -112,10 +112,21 @@ def reading(site: Site, page: Page, lang: str) -> None:
     expect(page.get_by_role("main")).to_contain_text("小廚刀")
 
 
+def keeping(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/retention?lang={lang}")
+    expect(page.get_by_role("heading").first).to_be_visible()
+
+
 @pytest.mark.parametrize(("lang", "scheme"), LOOKS)
 @pytest.mark.parametrize(
     ("login", "arrive"),
-    [("mei", console_with_a_chat), ("mei", help_of_the_console), ("yun", finding), ("yun", reading)],
+    [
+        ("mei", console_with_a_chat),
+        ("mei", help_of_the_console),
+        ("yun", finding),
+        ("yun", reading),
+        ("ines", keeping),
+    ],
 )
 def test_the_pages_of_staff(
     site: Site, browse: OpenContext, login: str, arrive: Callable[[Site, Page, str], None], lang: str, scheme: str

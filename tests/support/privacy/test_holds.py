@@ -414,8 +414,8 @@ async def test_a_hold_is_looked_at_again_within_the_policys_limit(house: House) 
     write = house.core.database.write
 
     with pytest.raises(Invalid):
-        await write(holds.renew, house.core, OFFICER, hold.id, 91, now=NOW + 10 * DAY)
-    renewed = await write(holds.renew, house.core, OFFICER, hold.id, 90, now=NOW + 10 * DAY)
+        await write(holds.renew, OFFICER, hold.id, policy=house.core.policy, days=91, now=NOW + 10 * DAY)
+    renewed = await write(holds.renew, OFFICER, hold.id, policy=house.core.policy, days=90, now=NOW + 10 * DAY)
 
     assert hold.review_ms == NOW + 30 * DAY
     assert renewed.review_ms == NOW + 100 * DAY
