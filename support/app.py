@@ -16,6 +16,7 @@ import support.admin.web
 import support.demo_shop
 import support.desk.web
 import support.privacy.web
+import support.processors.web
 import support.retention.web
 import support.review.web
 import support.shopper.web
@@ -66,6 +67,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *support.review.web.routes,
         *support.privacy.web.routes,
         *support.retention.web.routes,
+        *support.processors.web.routes,
         *support.admin.web.routes,
         *chat.web.routes,
         *poll.routes,

@@ -6,6 +6,7 @@ import chat.holdings
 import media.holdings
 import support.orders.holdings
 import support.privacy.holdings
+import support.processors.holdings
 from core import holdings_of_core
 from core.holdings import Holding
 from core.services import Core
@@ -20,4 +21,5 @@ def every(core: Core, media_room: Media) -> Sequence[Holding]:
         media.holdings.holding(media_room),
         support.orders.holdings.holding(),
         *support.privacy.holdings.holdings(),
+        support.processors.holdings.holding(),
     )

@@ -11,6 +11,7 @@ import core.mail
 import media.models
 import support.orders.models
 import support.privacy.models
+import support.processors.models
 
 ALL: tuple[ModuleType, ...] = (
     core.generation,
@@ -22,4 +23,5 @@ ALL: tuple[ModuleType, ...] = (
     chat.models,
     support.orders.models,
     support.privacy.models,
+    support.processors.models,
 )

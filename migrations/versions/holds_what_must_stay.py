@@ -66,10 +66,27 @@ def upgrade() -> None:
         sa.Column("objects", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("run_id", "holding", name=op.f("pk_retention_count")),
     )
+    op.create_table(
+        "processor",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("fields", sa.String(), nullable=False),
+        sa.Column("region", sa.String(), nullable=False),
+        sa.Column("contract", sa.String(), nullable=False),
+        sa.Column("security", sa.String(), nullable=False),
+        sa.Column("expires_ms", sa.BigInteger(), nullable=False),
+        sa.Column("added_by", sa.String(), nullable=False),
+        sa.Column("added_ms", sa.BigInteger(), nullable=False),
+        sa.Column("ended_by", sa.String(), nullable=True),
+        sa.Column("ended_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_processor")),
+    )
+    op.create_index(op.f("ix_processor_name"), "processor", ["name"])
 
 
 def downgrade() -> None:
-    for table in ("retention_count", "retention_run", "doomed", "hold"):
+    for table in ("processor", "retention_count", "retention_run", "doomed", "hold"):
         op.drop_table(table)
     with op.batch_alter_table("erasure") as batch_op:
         batch_op.drop_column("held")

@@ -31,6 +31,7 @@ ROLE_LABELS = {
 ANSWERING = frozenset({Role.AGENT, Role.SUPERVISOR})
 REVIEWING = frozenset({Role.SUPERVISOR})
 ADMINISTERING = frozenset({Role.ADMIN})
+REGISTERING = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
 RETAINING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
 
 
@@ -45,6 +46,7 @@ class Badge:
     may_review: bool
     may_administer: bool
     may_see_retention: bool
+    may_see_processors: bool
 
     @property
     def home(self) -> str:
@@ -65,6 +67,7 @@ def badge(caller: Caller) -> Badge:
         may_review=caller.role in REVIEWING,
         may_administer=caller.role in ADMINISTERING,
         may_see_retention=caller.role in RETAINING,
+        may_see_processors=caller.role in REGISTERING,
     )
 
 

@@ -122,7 +122,10 @@ def _live(tx: Transaction, holding: Holding) -> Counter[str]:
     if "retention_class" in table.c:
         by_class = select(table.c.retention_class, func.count().label("live")).group_by(table.c.retention_class)
         return Counter({row.retention_class: row.live for row in tx.execute(by_class)})
-    return Counter({holding.classes[0]: tx.execute(select(func.count()).select_from(table)).scalar_one()})
+    counted = select(func.count()).select_from(table)
+    if "dead_ms" in table.c:  # work that waits is not kept, only what has failed
+        counted = counted.where(table.c.dead_ms.is_not(None))
+    return Counter({holding.classes[0]: tx.execute(counted).scalar_one()})
 
 
 def _is_hidden_early(due: Due, now: int) -> bool:

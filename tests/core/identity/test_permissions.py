@@ -43,6 +43,10 @@ TABLE = {
     Operation.SET_HOLD: "o",
     Operation.RELEASE_HOLD: "o",
     Operation.APPROVE_ERASURE: "o",
+    Operation.READ_DISCLOSURES: "sou",
+    Operation.SECOND_EXPORT: "so",
+    Operation.READ_PROCESSORS: "oxu",
+    Operation.MANAGE_PROCESSORS: "o",
     Operation.RUN_RETENTION: "x",
     Operation.DRAFT_RETENTION: "x",
     Operation.APPROVE_RETENTION: "o",
@@ -57,8 +61,14 @@ TABLE = {
 }
 LETTERS = dict(zip("asoxu", Role, strict=True))
 CELLS = list(itertools.product(Role, Operation))
-# Break-glass is the one door that is meant to reach every team, with an alarm; the retention board is counts and ids.
-OF_EVERY_TEAM = {Operation.BREAK_GLASS, Operation.READ_RETENTION}
+# Break-glass is the one door that is meant to reach every team, with an alarm; the retention board and the register of
+# disclosures are counts and ids, and a second approval is given to a case, which is no team's.
+OF_EVERY_TEAM = {
+    Operation.BREAK_GLASS,
+    Operation.READ_RETENTION,
+    Operation.READ_DISCLOSURES,
+    Operation.SECOND_EXPORT,
+}
 OF_A_TEAM = [op for op in Operation if set(TABLE[op]) & set("as") and op not in OF_EVERY_TEAM]
 
 
