@@ -15,6 +15,7 @@ import media.web
 import support.admin.web
 import support.demo_shop
 import support.desk.web
+import support.disclosure.web
 import support.privacy.web
 import support.processors.web
 import support.retention.web
@@ -68,6 +69,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *support.privacy.web.routes,
         *support.retention.web.routes,
         *support.processors.web.routes,
+        *support.disclosure.web.routes,
         *support.admin.web.routes,
         *chat.web.routes,
         *poll.routes,

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import chat.holdings
 import media.holdings
+import support.disclosure.holdings
 import support.orders.holdings
 import support.privacy.holdings
 import support.processors.holdings
@@ -21,5 +22,6 @@ def every(core: Core, media_room: Media) -> Sequence[Holding]:
         media.holdings.holding(media_room),
         support.orders.holdings.holding(),
         *support.privacy.holdings.holdings(),
+        support.disclosure.holdings.holding(core),
         support.processors.holdings.holding(),
     )

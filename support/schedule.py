@@ -4,11 +4,13 @@ import structlog
 
 from core import clock, generation, mail
 from core.identity import tidying
+from core.identity.callers import SYSTEM
 from core.jobs import Handler, Job
 from core.policy import Policy
 from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
+from support.disclosure import cases as disclosures
 from support.house import House
 from support.privacy import commands as privacy
 from support.privacy import confirming, holds, releasing
@@ -58,6 +60,10 @@ def handlers(house: House) -> dict[str, Handler]:
     async def retain_confirmed(job: Job) -> None:
         await confirming.carry_out(house.core, house.holdings, job, now=clock.now())
 
+    async def report_unapproved(job: Job) -> None:
+        verb, case = disclosures.report_unapproved, str(job.payload["case"])
+        await house.core.database.write(verb, house.core, SYSTEM, case, now=clock.now())
+
     return {
         **mail.handlers(house.core),
         **tidying.handlers(house.core),
@@ -67,4 +73,5 @@ def handlers(house: House) -> dict[str, Handler]:
         RETENTION: retain,
         holds.RELEASED: go_on_released,
         confirming.JOB: retain_confirmed,
+        disclosures.UNAPPROVED: report_unapproved,
     }

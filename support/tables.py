@@ -9,6 +9,7 @@ import core.jobs
 import core.ledger
 import core.mail
 import media.models
+import support.disclosure.models
 import support.orders.models
 import support.privacy.models
 import support.processors.models
@@ -21,6 +22,7 @@ ALL: tuple[ModuleType, ...] = (
     core.mail,
     media.models,
     chat.models,
+    support.disclosure.models,
     support.orders.models,
     support.privacy.models,
     support.processors.models,

@@ -83,10 +83,66 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_processor")),
     )
     op.create_index(op.f("ix_processor_name"), "processor", ["name"])
+    op.create_table(
+        "disclosure",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("dek_id", sa.BigInteger(), nullable=False),
+        sa.Column("ground", sa.String(), nullable=False),
+        sa.Column("subject", sa.String(), nullable=False),
+        sa.Column("reference", sa.String(), nullable=False),
+        sa.Column("processor_id", sa.String(), nullable=True),
+        sa.Column("facts_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("document_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("document_sha256", sa.String(), nullable=True),
+        sa.Column("opened_by", sa.String(), nullable=False),
+        sa.Column("opened_role", sa.String(), nullable=False),
+        sa.Column("opened_ms", sa.BigInteger(), nullable=False),
+        sa.Column("given_by", sa.String(), nullable=True),
+        sa.Column("given_ms", sa.BigInteger(), nullable=True),
+        sa.Column("manifest_sha256", sa.String(), nullable=True),
+        sa.Column("harm_due_ms", sa.BigInteger(), nullable=True),
+        sa.Column("reported_ms", sa.BigInteger(), nullable=True),
+        sa.Column("delivered_ms", sa.BigInteger(), nullable=True),
+        sa.Column("told_ms", sa.BigInteger(), nullable=True),
+        sa.Column("barred_ms", sa.BigInteger(), nullable=True),
+        sa.Column("barred_review_ms", sa.BigInteger(), nullable=True),
+        sa.Column("notes_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("closed_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_disclosure")),
+    )
+    op.create_index(op.f("ix_disclosure_subject"), "disclosure", ["subject"])
+    op.create_index(op.f("ix_disclosure_closed_ms"), "disclosure", ["closed_ms"])
+    op.create_table(
+        "disclosure_item",
+        sa.Column("disclosure_id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("object_id", sa.String(), nullable=False),
+        sa.Column("first", sa.Integer(), nullable=True),
+        sa.Column("last", sa.Integer(), nullable=True),
+        sa.PrimaryKeyConstraint("disclosure_id", "kind", "object_id", name=op.f("pk_disclosure_item")),
+    )
+    op.create_table(
+        "disclosure_approval",
+        sa.Column("disclosure_id", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("disclosure_id", "by", name=op.f("pk_disclosure_approval")),
+    )
 
 
 def downgrade() -> None:
-    for table in ("processor", "retention_count", "retention_run", "doomed", "hold"):
+    for table in (
+        "disclosure_approval",
+        "disclosure_item",
+        "disclosure",
+        "processor",
+        "retention_count",
+        "retention_run",
+        "doomed",
+        "hold",
+    ):
         op.drop_table(table)
     with op.batch_alter_table("erasure") as batch_op:
         batch_op.drop_column("held")

@@ -32,6 +32,7 @@ ANSWERING = frozenset({Role.AGENT, Role.SUPERVISOR})
 REVIEWING = frozenset({Role.SUPERVISOR})
 ADMINISTERING = frozenset({Role.ADMIN})
 REGISTERING = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
+DISCLOSING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.AUDITOR})
 RETAINING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
 
 
@@ -47,6 +48,7 @@ class Badge:
     may_administer: bool
     may_see_retention: bool
     may_see_processors: bool
+    may_see_disclosures: bool
 
     @property
     def home(self) -> str:
@@ -68,6 +70,7 @@ def badge(caller: Caller) -> Badge:
         may_administer=caller.role in ADMINISTERING,
         may_see_retention=caller.role in RETAINING,
         may_see_processors=caller.role in REGISTERING,
+        may_see_disclosures=caller.role in DISCLOSING,
     )
 
 

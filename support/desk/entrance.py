@@ -31,6 +31,7 @@ BACKS = {
     "admin": "/admin",
     "retention": "/retention",
     "processors": "/processors",
+    "disclosures": "/disclosures",
 }
 
 
