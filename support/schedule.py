@@ -13,7 +13,7 @@ from media import sweeping
 from support.disclosure import cases as disclosures
 from support.house import House
 from support.privacy import commands as privacy
-from support.privacy import confirming, holds, releasing
+from support.privacy import confirming, holds, releasing, uploads
 
 log = structlog.get_logger("schedule")
 
@@ -38,6 +38,7 @@ def handlers(house: House) -> dict[str, Handler]:
     """What carries out each kind of job."""
 
     async def sweep_media(_: Job) -> None:
+        await uploads.sweep(house.core, house.holdings, now=clock.now())
         await sweeping.sweep(house.media, now=clock.now())
 
     async def sign_ledger(_: Job) -> None:

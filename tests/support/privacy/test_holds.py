@@ -24,7 +24,7 @@ from core.services import Core
 from core.settings import Settings
 from support import schedule
 from support.house import House, opened
-from support.privacy import ending, erasure, holds, keeping, releasing, retention
+from support.privacy import ending, erasure, holds, keeping, releasing, retention, uploads
 from support.privacy.holds import Wanted
 from support.privacy.models import Hold
 from tests.support.backup.conftest import backed_up, restored
@@ -125,6 +125,20 @@ async def test_a_held_picture_keeps_its_file_its_chat_and_the_key_of_both(house:
     assert conversations(house) == {ann.conversation.id}
     assert (count(house, "attachment"), len(media_files(house))) == (1, 3)
     house.core.vault.key(ann.conversation.dek_id, scope=ann.conversation.id, owner=ann.caller.ref)
+
+
+@pytest.mark.clause("4(3)3")
+async def test_an_upload_that_was_never_sent_stays_while_its_chat_is_held(house: House) -> None:
+    ann = await shopper(house, "ann@example.com")
+    await house.core.database.write(lambda tx: tx.execute(text("UPDATE attachment SET claimed_ms = NULL")) and None)
+    hold = await held(house, "conversation", ann.conversation.id)
+    later = NOW + 800 * DAY
+
+    while_held = await uploads.sweep(house.core, house.holdings, now=later)
+    await lifted(house, hold, now=later)
+    afterwards = await uploads.sweep(house.core, house.holdings, now=later)
+
+    assert (while_held, afterwards, media_files(house)) == (0, 1, [])
 
 
 @pytest.mark.clause("5(2)4")
