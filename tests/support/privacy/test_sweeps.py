@@ -5,15 +5,21 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import text
 
+import chat.holdings
+import support.privacy.holdings
+from chat import conversations as chats
 from core import clock, ids, jobs
 from core.clock import DAY
+from core.holdings import Ref
 from core.identity.callers import SYSTEM, Caller, Role
 from core.refusals import Conflict, Invalid, NotFound
 from core.report import Collected
+from core.services import Core
 from support import schedule
 from support.house import House
-from support.privacy import confirming, retention, sweeps
+from support.privacy import confirming, holds, releasing, retention, sweeps
 from support.privacy.ending import Ended
+from support.privacy.holds import Wanted
 from support.privacy.sweeps import Outcome
 from tests.support.privacy.conftest import NOW, conversation_of, visitor
 from tests.support.privacy.test_retention import conversations, count, entries
@@ -163,3 +169,22 @@ async def test_a_sweep_that_failed_gives_its_turn_back(house: House, monkeypatch
 
     assert conversations(house) == set()
     assert sorted(run.state for run in house.core.database.read_now(sweeps.latest)) == ["done", "failed"]
+
+
+@pytest.mark.both_engines
+@pytest.mark.clause("4(3)3")
+async def test_a_hold_wins_over_a_sweep_until_two_officers_lift_it_on_both_engines(core: Core) -> None:
+    kept, guest = [chat.holdings.holding(core), *support.privacy.holdings.holdings()], visitor()
+    fresh = await chats.prepare(core, guest.ref)
+    row = await core.database.write(chats.open_, core, guest, fresh, topic="Late", locale="en", now=NOW)
+    asked = Wanted(Ref("conversation", row.id), "COURT", "DOC-1", "CASE-1", 30)
+    second = Caller("staff", ids.new(), role=Role.PRIVACY_OFFICER, proof="password_totp")
+    hold = await core.database.write(holds.place, core, kept, OFFICER, asked, now=NOW)
+
+    held = await retention.run(core, kept, Collected(), now=LATER)
+    await core.database.write(holds.ask_release, OFFICER, hold.id, now=LATER)
+    await core.database.write(holds.release, second, hold.id, now=LATER)
+    lifted = await releasing.go_on(core, kept, hold.id, now=LATER)
+
+    assert (held.objects, lifted.objects, lifted.keys) == (0, 1, 1)
+    assert core.database.read_now(sweeps.usual, core.policy, now=LATER) == {}

@@ -45,6 +45,7 @@ def entries(core: Core) -> list[tuple[str, str, str]]:
     return core.database.read_now(read)
 
 
+@pytest.mark.both_engines
 @pytest.mark.clause("3(4)")
 async def test_a_delivery_within_the_agreement_passes_and_leaves_an_entry_without_content(core: Core) -> None:
     carrier = await agreed(core)
