@@ -83,7 +83,16 @@ VALUES = MappingProxyType(
         "4(1)1": frozenset({"data_backup_days", "key_backup_days"}),
         "4(1)4": frozenset({"report_people"}),
         "4(1)7": frozenset({"hazard_fields"}),
-        "4(2)1": frozenset({"brake_percent", "brake_floor_objects", "sweep_hours"}),
+        "4(2)1": frozenset(
+            [
+                "brake_percent",
+                "brake_floor_objects",
+                "brake_median_times",
+                "brake_median_days",
+                "brake_median_runs",
+                "sweep_hours",
+            ]
+        ),
         "5(1)2": frozenset({"copy_downloads"}),
         "5(2)1": frozenset({"identity_levels", "identity_stale_days", "address_fresh_days", "delete_delay_hours"}),
         "5(2)2": frozenset(

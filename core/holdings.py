@@ -131,6 +131,10 @@ def _nothing_within(_tx: Transaction, _scopes: Sequence[str]) -> list[Ref]:
     return []
 
 
+def _nothing_around(_tx: Transaction, _refs: Sequence[Ref]) -> list[str]:
+    return []
+
+
 def _nothing_hidden(_tx: Transaction, _refs: Sequence[Ref], *, now: int) -> None:
     return None
 
@@ -164,7 +168,8 @@ class Holding:
     """What one room keeps about people, under one clause.
 
     `title` and `clause` are shown to people; `classes` are the retention classes it uses; `kinds` the kinds of its
-    refs. The rest are verbs; what a holding does not need keeps its default.
+    refs. The rest are verbs; what a holding does not need keeps its default. `within` answers what lives inside
+    objects, and `around` the ids of those objects without whose key its own cannot be read.
     """
 
     name: str
@@ -176,6 +181,7 @@ class Holding:
     due: DueVerb = _no_due
     of: Callable[[Transaction, Policy, str], list[Held]] = _nothing_of
     within: Callable[[Transaction, Sequence[str]], list[Ref]] = _nothing_within
+    around: Callable[[Transaction, Sequence[Ref]], list[str]] = _nothing_around
     hide: HideVerb = _nothing_hidden
     files: Callable[[Transaction, Sequence[Ref]], list[str]] = _no_files
     remove_files: Callable[[Sequence[str]], Awaitable[None]] = _no_removal

@@ -184,16 +184,19 @@ class Runner:
                 await self._database.write(_extend, job)
 
 
-def _now(tx: Transaction, now: int | None) -> int:
-    """The time given, or else the database's, in milliseconds."""
-    if now is not None:
-        return now
+def moment(tx: Transaction) -> int:
+    """The database's own time in milliseconds, on which all machines agree; leases are measured by it."""
     asked = (
         "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)"
         if tx.is_postgres
         else "SELECT CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
     )
     return int(tx.execute(text(asked)).scalar_one())
+
+
+def _now(tx: Transaction, now: int | None) -> int:
+    """The time given, or else the database's."""
+    return moment(tx) if now is None else now
 
 
 def _held(job: Job) -> Any:  # Any: a condition
@@ -207,11 +210,11 @@ def _plan_periodic(tx: Transaction, every: Mapping[str, int], *, now: int | None
 
 
 def _claim(tx: Transaction, kinds: list[str], *, now: int | None) -> list[Job]:
-    moment = _now(tx, now)
-    due = (JOB.c.run_ms <= moment) & (JOB.c.lease_ms <= moment) & JOB.c.dead_ms.is_(None) & JOB.c.kind.in_(kinds)
+    current = _now(tx, now)
+    due = (JOB.c.run_ms <= current) & (JOB.c.lease_ms <= current) & JOB.c.dead_ms.is_(None) & JOB.c.kind.in_(kinds)
     first = select(JOB).where(due).order_by(JOB.c.run_ms, JOB.c.id).limit(AT_ONCE)
     rows = tx.execute(first.with_for_update(skip_locked=True) if tx.is_postgres else first).all()
-    taken = {"lease_ms": moment + LEASE_MS, "attempts": JOB.c.attempts + 1}
+    taken = {"lease_ms": current + LEASE_MS, "attempts": JOB.c.attempts + 1}
     tx.execute(update(JOB).where(JOB.c.id.in_([row.id for row in rows])).values(taken))
     return [Job(ids.JobId(row.id), row.kind, msgspec.json.decode(row.payload), row.attempts + 1) for row in rows]
 
@@ -230,10 +233,10 @@ def _end(tx: Transaction, job: Job, period: int | None, *, now: int | None) -> N
 
 
 def _fail(tx: Transaction, job: Job, error: str, period: int | None, *, now: int | None) -> None:
-    moment = _now(tx, now)
+    current = _now(tx, now)
     delay = min(FIRST_DELAY_MS * 2 ** (job.attempts - 1), LONGEST_DELAY_MS, period or LONGEST_DELAY_MS)
     is_dead = job.attempts >= MOST_ATTEMPTS and period is None
-    later = {"run_ms": moment + delay, "lease_ms": 0, "error": error, "dead_ms": moment if is_dead else None}
+    later = {"run_ms": current + delay, "lease_ms": 0, "error": error, "dead_ms": current if is_dead else None}
     tx.execute(update(JOB).where(_held(job)).values(later))
 
 

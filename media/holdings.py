@@ -38,6 +38,7 @@ def holding(media: Media) -> Holding:
         due=due,
         of=of,
         within=within,
+        around=around,
         hide=hide,
         files=files,
         remove_files=remove_files,
@@ -64,6 +65,11 @@ def within(tx: Transaction, scopes: Sequence[str]) -> list[Ref]:
     """Everything in these conversations."""
     found = tx.execute(select(TABLE.c.id).where(TABLE.c.scope.in_(scopes)))
     return [Ref(KIND, id_) for id_ in found.scalars()]
+
+
+def around(tx: Transaction, refs: Sequence[Ref]) -> list[str]:
+    """The conversations under whose keys these are sealed."""
+    return list(tx.execute(select(TABLE.c.scope).where(TABLE.c.id.in_(_ids(refs))).distinct()).scalars())
 
 
 def hide(tx: Transaction, refs: Sequence[Ref], *, now: int) -> None:

@@ -3,8 +3,8 @@
 Danger. Deleting what a message needs. So an upload goes only after its period, when no message can claim it any more,
 and a file only when it has had no row for a day, four times as long as the slowest upload may take.
 
-Boundary. Files go first, each removal durable, then the rows in one transaction; stopped in between, the next sweep
-finishes it, for an expired row is hidden already.
+Boundary. What is unclaimed is only named here; it ends as everything else does that expires. Each removal of a file
+without a row is durable by itself.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,32 +29,24 @@ Named = Callable[[Transaction, list[str]], set[str]]
 
 @dataclass(frozen=True)
 class Swept:
-    """How many uploads were let go, how many files had no row, and the attachments whose file is missing."""
+    """How many files had no row, and the attachments whose file is missing."""
 
-    unclaimed: int
     orphans: int
     missing: tuple[str, ...]
 
 
 async def sweep(media: Media, *, others: Sequence[Named] = (), now: int) -> Swept:
-    """Take away what nobody can reach, the `others` who keep files here asked; report what has lost its file."""
-    unclaimed = await _sweep_unclaimed(media, now=now)
+    """Take away what nobody can reach, the `others` who keep files here asked; report, and leave alone, what has lost
+    its file."""
     orphans = await _sweep_orphans(media, [_with_row, *others], now=now)
-    return Swept(unclaimed, orphans, await _missing(media))
+    return Swept(orphans, await _missing(media))
 
 
-async def _sweep_unclaimed(media: Media, *, now: int) -> int:
-    swept = 0
-    while refs := await media.core.database.read(_unclaimed, now=now):
-        for name in await media.core.database.read(holdings.files, refs):
-            await media.blobs.delete(name)
-        swept += await media.core.database.write(holdings.erase, refs, now=now)
-    return swept
-
-
-def _unclaimed(tx: Transaction, *, now: int) -> list[Ref]:
-    expired = select(TABLE.c.id).where(TABLE.c.claimed_ms.is_(None), TABLE.c.expires_ms <= now).limit(BATCH)
-    return [Ref(holdings.KIND, id_) for id_ in tx.execute(expired).scalars()]
+def unclaimed(tx: Transaction, *, now: int, limit: int) -> list[Ref]:
+    """Uploads that no message can claim any more, the oldest first; whoever ends them asks the holds first."""
+    expired = TABLE.c.claimed_ms.is_(None) & (TABLE.c.expires_ms <= now)
+    oldest = select(TABLE.c.id).where(expired).order_by(TABLE.c.expires_ms, TABLE.c.id).limit(limit)
+    return [Ref(holdings.KIND, id_) for id_ in tx.execute(oldest).scalars()]
 
 
 async def _sweep_orphans(media: Media, named: Sequence[Named], *, now: int) -> int:

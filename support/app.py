@@ -15,8 +15,11 @@ import media.web
 import support.admin.web
 import support.demo_shop
 import support.desk.web
+import support.disclosure.web
 import support.mydata.web
 import support.privacy.web
+import support.processors.web
+import support.retention.web
 import support.review.web
 import support.rights.web
 import support.shopper.web
@@ -70,6 +73,9 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *support.review.web.routes,
         *support.privacy.web.routes,
         *support.rights.web.routes,
+        *support.retention.web.routes,
+        *support.processors.web.routes,
+        *support.disclosure.web.routes,
         *support.admin.web.routes,
         *chat.web.routes,
         *poll.routes,

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import chat.holdings
 import media.holdings
+import support.disclosure.holdings
 import support.mydata.holdings
 import support.orders.holdings
 import support.privacy.holdings
+import support.processors.holdings
 import support.rights.holdings
 from core import holdings_of_core
 from core.holdings import Holding
@@ -24,4 +26,6 @@ def every(core: Core, media_room: Media) -> Sequence[Holding]:
         *support.mydata.holdings.holdings(media_room),
         *support.privacy.holdings.holdings(),
         support.rights.holdings.holding(),
+        support.disclosure.holdings.holding(core),
+        support.processors.holdings.holding(),
     )

@@ -9,9 +9,11 @@ import core.jobs
 import core.ledger
 import core.mail
 import media.models
+import support.disclosure.models
 import support.mydata.models
 import support.orders.models
 import support.privacy.models
+import support.processors.models
 import support.rights.models
 
 ALL: tuple[ModuleType, ...] = (
@@ -26,4 +28,6 @@ ALL: tuple[ModuleType, ...] = (
     support.orders.models,
     support.privacy.models,
     support.rights.models,
+    support.disclosure.models,
+    support.processors.models,
 )

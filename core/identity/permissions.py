@@ -49,7 +49,12 @@ class Operation(StrEnum):
     ERASE = "erase"
     PROPOSE_HOLD = "propose_hold"
     SET_HOLD = "set_hold"
+    RELEASE_HOLD = "release_hold"
     APPROVE_ERASURE = "approve_erasure"
+    READ_DISCLOSURES = "read_disclosures"
+    SECOND_EXPORT = "second_export"
+    READ_PROCESSORS = "read_processors"
+    MANAGE_PROCESSORS = "manage_processors"
     RUN_RETENTION = "run_retention"
     DRAFT_RETENTION = "draft_retention"
     APPROVE_RETENTION = "approve_retention"
@@ -162,6 +167,9 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.PROPOSE_EXPORT: _TEAM_PURPOSE,
         Operation.BREAK_GLASS: _PURPOSE,
         Operation.PROPOSE_HOLD: _TEAM_PURPOSE,
+        Operation.READ_RETENTION: _PLAIN,
+        Operation.READ_DISCLOSURES: _PLAIN,
+        Operation.SECOND_EXPORT: _CASE,
         Operation.READ_ROSTER: _TEAM,
         Operation.OPEN_CASE: _TEAM,
     },
@@ -183,6 +191,11 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.MAKE_COPY: _CASE,
         Operation.ERASE: _CASE,
         Operation.SET_HOLD: _CASE,
+        Operation.RELEASE_HOLD: _CASE,
+        Operation.READ_DISCLOSURES: _PLAIN,
+        Operation.SECOND_EXPORT: _CASE,
+        Operation.READ_PROCESSORS: _PLAIN,
+        Operation.MANAGE_PROCESSORS: _PLAIN,
         Operation.APPROVE_ERASURE: _PLAIN,
         Operation.APPROVE_RETENTION: _PLAIN,
         Operation.READ_RETENTION: _PLAIN,
@@ -194,6 +207,7 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
     Role.ADMIN: {
         Operation.RUN_RETENTION: _PLAIN,
         Operation.DRAFT_RETENTION: _PLAIN,
+        Operation.READ_PROCESSORS: _PLAIN,
         Operation.READ_RETENTION: _PLAIN,
         Operation.READ_ROSTER: _PLAIN,
         Operation.MANAGE_STAFF: Grant(Relation.NOT_SELF),
@@ -201,6 +215,8 @@ GRANTS: Mapping[str, Mapping[Operation, Grant]] = {
         Operation.READ_KEYS: _PLAIN,
     },
     Role.AUDITOR: {
+        Operation.READ_DISCLOSURES: _PLAIN,
+        Operation.READ_PROCESSORS: _PLAIN,
         Operation.READ_RETENTION: _PLAIN,
         Operation.READ_ROSTER: _PLAIN,
         Operation.READ_KEYS: _PLAIN,

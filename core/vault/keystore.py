@@ -149,6 +149,14 @@ class Vault:
         """Every destruction from a time on, oldest first: what a restored back-up must have replayed."""
         return await self._database.read(rows.tombstones, since_ms)
 
+    async def note_holds(self, notes: Sequence[rows.HoldNote]) -> None:
+        """Keep how holds stand beside the keys, where no restore of the data reaches."""
+        await self._database.write(rows.note_holds, notes)
+
+    async def holds(self) -> list[rows.HoldNote]:
+        """Every hold as it stood last: what a restored back-up must have replayed."""
+        return await self._database.read(rows.holds)
+
     async def owners(self, dek_ids: Sequence[int]) -> dict[int, str]:
         """Whose data keys these are, as far as they exist: the truth when a restored row says otherwise."""
         return await self._database.read(rows.owners, dek_ids)

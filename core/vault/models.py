@@ -55,6 +55,13 @@ EPOCH = Table(
     Column("doomed_ms", Millis),  # from when on nothing may be wrapped under it
     Column("retired_ms", Millis),  # from when on its provider knows that it is to be destroyed
 )
+HOLD = Table(
+    "hold_note",  # ids and codes of every hold, so that a restore cannot forget one (clause 4(3)3)
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("changed_ms", Millis, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+)
 
 KEYSTORE = Table(
     "keystore",

@@ -13,7 +13,7 @@ from sqlalchemy import RowMapping, bindparam, delete, func, insert, select, text
 
 from core.database import Transaction, insert_ignore, row_lock
 from core.vault.epochs import Epochs, Wrapped
-from core.vault.models import ANCHOR, DEK, EPOCH, KEYSTORE, METADATA, SIGNER, TOMBSTONE
+from core.vault.models import ANCHOR, DEK, EPOCH, HOLD, KEYSTORE, METADATA, SIGNER, TOMBSTONE
 from core.vault.refusals import KeyGone, KeyUnavailable, Reason
 
 SYSTEM = "system"  # the scope of the product's own keys
@@ -40,6 +40,15 @@ class Tombstone:
     scope: str
     reason: str
     at_ms: int
+
+
+@dataclass(frozen=True)
+class HoldNote:
+    """One hold as it stood at a time: ids and codes, in the words of whoever wrote it."""
+
+    id: str
+    changed_ms: int
+    facts: bytes
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,20 @@ def tombstones(tx: Transaction, since_ms: int) -> list[Tombstone]:
     """Every destruction from a time on, oldest first."""
     statement = select(TOMBSTONE).where(TOMBSTONE.c.at_ms >= since_ms).order_by(TOMBSTONE.c.at_ms, TOMBSTONE.c.dek_id)
     return [Tombstone(**row) for row in tx.execute(statement).mappings()]
+
+
+def note_holds(tx: Transaction, notes: Sequence[HoldNote]) -> None:
+    """Keep how these holds stand; what is known as it stood later stays."""
+    for note in notes:
+        if not insert_ignore(tx, HOLD, [vars(note)], ["id"]):
+            older = (HOLD.c.id == note.id) & (HOLD.c.changed_ms <= note.changed_ms)
+            tx.execute(update(HOLD).where(older).values(changed_ms=note.changed_ms, facts=note.facts))
+
+
+def holds(tx: Transaction) -> list[HoldNote]:
+    """Every hold there ever was, as it stood last."""
+    statement = select(HOLD).order_by(HOLD.c.changed_ms, HOLD.c.id)
+    return [HoldNote(row.id, row.changed_ms, bytes(row.facts)) for row in tx.execute(statement)]
 
 
 def owners(tx: Transaction, dek_ids: Sequence[int]) -> dict[int, str]:

@@ -3,10 +3,11 @@
 Danger. Restored data say that erased people are still here, that ended sign-ins are good, that letters of last week are
 to be sent, and that every log goes where it went then.
 
-Principle. The keystore is newer and is believed. Whatever lost its key is erased again, by the same walk over the
-holdings as an erasure; every log gets another epoch, so that no client takes new numbers for old; everybody signs in
-again; letters are dropped, for each was sent or is out of date, and other work that had not been done is set aside
-for a person to look at, because nobody knows what became of it. What expired meanwhile is hidden by its own times.
+Principle. The keystore is newer and is believed. Every hold is first brought back to how it stands now; then whatever
+lost its key is erased again, by the same walk over the holdings as an erasure. Every log gets another epoch, so that
+no client takes new numbers for old; everybody signs in again; letters are dropped, for each was sent or is out of
+date, and other work that had not been done is set aside for a person to look at, because nobody knows what became of
+it. What expired meanwhile is hidden by its own times.
 
 Boundary. This runs when a house is opened whose data are behind their generation (core.generation), whichever way they
 were put back, and before anything is served. Each step can be repeated. The last one is a single transaction: epochs,
@@ -27,7 +28,7 @@ from core.identity.callers import SYSTEM
 from core.services import Core
 from core.vault.rows import Anchor, Tombstone
 from media.uploads import Media
-from support.privacy import ending, erasure
+from support.privacy import ending, erasure, holds
 from support.privacy.ending import Chosen, Ended
 
 log = structlog.get_logger(__name__)
@@ -42,6 +43,7 @@ class Settled:
 
     erased: Ended = field(default_factory=Ended)
     owners: int = 0
+    holds: int = 0
     logs: int = 0
     sign_ins: int = 0
     letters: int = 0
@@ -63,6 +65,7 @@ class Settled:
             ["rows erased again", str(self.erased.rows)],
             ["files erased again", str(self.erased.files)],
             ["conversations given to whom their key belongs", str(self.owners)],
+            ["holds brought back or lifted", str(self.holds)],
             ["logs with a new epoch", str(self.logs)],
             ["sign-ins ended", str(self.sign_ins)],
             ["letters dropped", str(self.letters)],
@@ -84,8 +87,9 @@ async def settle_if_behind(core: Core, media: Media, holdings: Sequence[Holding]
 
 async def _settle(core: Core, media: Media, holdings: Sequence[Holding], anchor: Anchor, *, now: int) -> Settled:
     changed = await owners.follow_keys(core, media)
+    held = await holds.replay(core)
     erased = await _bury(core, holdings, now=now)
-    settled = Settled(erased=erased, owners=changed)
+    settled = Settled(erased=erased, owners=changed, holds=held)
     settled, reached = await core.database.write(_close, core, settled, anchor, now=now)
     await core.vault.remember(reached)
     return settled
@@ -102,10 +106,11 @@ async def _bury(core: Core, holdings: Sequence[Holding], *, now: int) -> Ended:
             return _without_key(tx, core, holdings, some)
 
         if any((await core.database.read(choose)).values()):
-            _, ended = await ending.end(core, holdings, choose, reason=REASON, now=now)
+            doomed, ended = await ending.end(core, holdings, choose, reason=REASON, now=now)
             erased += ended
             left = await core.database.read(choose)
-            assert not any(left.values()), "what has no key was not erased"
+            held = {ref for refs in doomed.spared.values() for ref in refs}
+            assert held >= {ref for refs in left.values() for ref in refs}, "what has no key was not erased"
     return erased
 
 
@@ -114,9 +119,8 @@ def _without_key(tx: Transaction, core: Core, holdings: Sequence[Holding], stone
     for holding in holdings:
         for ref in _buried(tx, holding, stones):
             chosen[holding.name].append(ref)
-            planned = erasure.plan(tx, holdings, core.policy, f"{ref.kind}:{ref.id}")
-            for other, held in planned.goes:
-                chosen[other.name] += [each.object for each in held]
+            for other, refs in erasure.wanted(tx, holdings, core.policy, f"{ref.kind}:{ref.id}").items():
+                chosen[other] += refs
     return chosen
 
 

@@ -32,6 +32,9 @@ ANSWERING = frozenset({Role.AGENT, Role.SUPERVISOR})
 REVIEWING = frozenset({Role.SUPERVISOR})
 DECIDING = frozenset({Role.PRIVACY_OFFICER})
 ADMINISTERING = frozenset({Role.ADMIN})
+REGISTERING = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
+DISCLOSING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.AUDITOR})
+RETAINING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Badge:
     may_review: bool
     may_decide: bool
     may_administer: bool
+    may_see_retention: bool
+    may_see_processors: bool
+    may_see_disclosures: bool
 
     @property
     def home(self) -> str:
@@ -67,6 +73,9 @@ def badge(caller: Caller) -> Badge:
         may_review=caller.role in REVIEWING,
         may_decide=caller.role in DECIDING,
         may_administer=caller.role in ADMINISTERING,
+        may_see_retention=caller.role in RETAINING,
+        may_see_processors=caller.role in REGISTERING,
+        may_see_disclosures=caller.role in DISCLOSING,
     )
 
 

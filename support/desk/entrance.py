@@ -25,7 +25,15 @@ from support.desk import badges
 from support.desk.words import _
 
 _SAID = {"out=1": _("You are signed out."), "ended=1": _("Your sign-in has ended. Sign in to go on.")}
-BACKS = {"desk": "/desk", "review": "/review", "rights": "/rights", "admin": "/admin"}
+BACKS = {
+    "desk": "/desk",
+    "review": "/review",
+    "rights": "/rights",
+    "admin": "/admin",
+    "retention": "/retention",
+    "processors": "/processors",
+    "disclosures": "/disclosures",
+}
 
 
 async def door(request: Request) -> Response:

@@ -46,6 +46,11 @@ def of(tx: Transaction, _policy: Policy, subject: str) -> list[Held]:
     return [Held(_ref(order_id)) for order_id in tx.session.exec(mine)]
 
 
+def around(tx: Transaction, refs: Sequence[Ref]) -> list[str]:
+    """The buyers under whose keys these are sealed."""
+    return list(tx.session.exec(select(OrderRecord.person_id).where(_among(refs)).distinct()))
+
+
 def hide(tx: Transaction, refs: Sequence[Ref], *, now: int) -> None:
     """Show these orders to nobody from now on."""
     tx.execute(update(OrderRecord).where(_among(refs), col(OrderRecord.hidden_ms).is_(None)).values(hidden_ms=now))
@@ -85,6 +90,7 @@ def holding() -> Holding:
         kinds=(KIND,),
         due=due,
         of=of,
+        around=around,
         hide=hide,
         erase=erase,
         export=export,

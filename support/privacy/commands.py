@@ -33,6 +33,8 @@ async def plan(core: Core, holdings: Sequence[Holding], report: Report) -> int:
     for each in planned.holdings:
         if each.is_unusual(core.policy):
             report.line(f"The brake would stop this: {len(each.due)} of {each.live} {each.holding.name} are due.")
+    if held := sum(len(each.held) for each in planned.holdings):
+        report.line(f"{held} objects more have ended and stay, because they are held.")
     report.line(f"{planned.total} objects are due; nothing was changed.")
     return DONE
 
@@ -89,6 +91,9 @@ async def erase(core: Core, holdings: Sequence[Holding], report: Report, *, who:
         return DONE
     done = await erasure.run(core, holdings, subject, now=clock.now())
     report.line(f"Erased: {done.objects} objects, {done.rows} rows, {done.keys} keys, {done.files} files.")
+    if done.finished_ms is None:
+        report.line(f"{done.held} objects are held: they are hidden, and go by themselves when the hold is lifted.")
+        return DONE
     days = core.policy.days("key_backup")
     report.line(f"Certificate {done.id}. After {days} days no key back-up can open what is left in data back-ups.")
     return DONE

@@ -4,10 +4,10 @@ Danger. Rows deleted before their file leave a file that nobody can name; a key 
 takes a message that is just being written; a stop halfway leaves something that looks alive and cannot be read.
 
 Principle. Hide, remove files, destroy keys, delete rows, in this order. Each step finds its work from what is still
-there, so a second run after any stop ends in the same state.
+there, so a second run after any stop ends in the same state. What a hold keeps is hidden with the rest and stays.
 
-Boundary. Choosing and hiding is one transaction, deleting the rows another; files and keys are outside effects
-between the two, and repeating them is harmless.
+Boundary. Choosing, asking the holds and hiding is one transaction, deleting the rows another; files and keys are
+outside effects between the two, and repeating them is harmless.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,18 +15,24 @@ from dataclasses import dataclass, field
 
 from core.database import Transaction
 from core.holdings import Holding, Ref
+from core.policy import Policy
 from core.services import Core
+from support.privacy import keeping
 
 Chosen = Mapping[str, Sequence[Ref]]
 
 
 @dataclass(frozen=True)
 class Doomed:
-    """What goes: refs and files by the name of their holding, and keys; all of it is hidden already."""
+    """What goes: refs and files by the name of their holding, and keys; and what stays, because it is held.
+
+    All of it is hidden already.
+    """
 
     refs: Mapping[str, Sequence[Ref]] = field(default_factory=dict)
     files: Mapping[str, Sequence[str]] = field(default_factory=dict)
     keys: Sequence[int] = ()
+    spared: Mapping[str, Sequence[Ref]] = field(default_factory=dict)
 
     @property
     def objects(self) -> int:
@@ -58,7 +64,7 @@ async def end(
     core: Core, holdings: Sequence[Holding], choose: Callable[[Transaction], Chosen], *, reason: str, now: int
 ) -> tuple[Doomed, Ended]:
     """End what `choose` finds, and what lives inside it; `reason` is a rule's name, kept with each tombstone."""
-    doomed = await core.database.write(_hide, holdings, choose, now=now)
+    doomed = await core.database.write(_hide, core.policy, holdings, choose, now=now)
     for holding in holdings:
         if names := doomed.files.get(holding.name):
             await holding.remove_files(names)
@@ -76,15 +82,24 @@ def with_what_is_inside(tx: Transaction, holdings: Sequence[Holding], chosen: Ch
     return {name: refs for name, refs in both.items() if refs}
 
 
-def _hide(tx: Transaction, holdings: Sequence[Holding], choose: Callable[[Transaction], Chosen], *, now: int) -> Doomed:
+def _hide(
+    tx: Transaction, policy: Policy, holdings: Sequence[Holding], choose: Callable[[Transaction], Chosen], *, now: int
+) -> Doomed:
+    keeping.lock(tx)
     refs = with_what_is_inside(tx, holdings, choose(tx))
+    spared = keeping.kept(tx, holdings, policy) if refs else {}
+    going = {name: rest for name, found in refs.items() if (rest := [ref for ref in found if ref.id not in spared])}
+    stays = {name: rest for name, found in refs.items() if (rest := [ref for ref in found if ref.id in spared])}
     named = {holding.name: holding for holding in holdings}
-    files = {name: named[name].files(tx, found) for name, found in refs.items()}
-    keys = [key for name, found in refs.items() for key in named[name].keys(tx, found)]
+    files = {name: named[name].files(tx, found) for name, found in going.items()}
+    keys = [key for name, found in going.items() for key in named[name].keys(tx, found)]
     for name, found in refs.items():
         named[name].hide(tx, found, now=now)
-    return Doomed(refs, files, keys)
+    keeping.doom(tx, [ref for found in going.values() for ref in found], now=now)
+    return Doomed(going, files, keys, stays)
 
 
 def _erase(tx: Transaction, holdings: Sequence[Holding], doomed: Doomed, *, now: int) -> int:
-    return sum(holding.erase(tx, refs, now=now) for holding in holdings if (refs := doomed.refs.get(holding.name)))
+    gone = sum(holding.erase(tx, refs, now=now) for holding in holdings if (refs := doomed.refs.get(holding.name)))
+    keeping.undoom(tx, [ref for refs in doomed.refs.values() for ref in refs])
+    return gone

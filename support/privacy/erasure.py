@@ -3,7 +3,8 @@
 Danger. A person told that she is forgotten while a file, a key or a row remains; an erasure that a restart forgets.
 
 Principle. The erasure itself is a row before anything else happens, so an interrupted one is found and finished.
-Keys are destroyed, so no back-up can open her content once the keystore's ring has turned (clause 5(1)3).
+Keys are destroyed, so no back-up can open her content once the keystore's ring has turned (clause 5(1)3). What a hold
+keeps is hidden with the rest and the erasure stays open: it goes on by itself when the hold is lifted (clause 5(2)4).
 
 Boundary. Row, sign-out and ledger entry are one transaction; then `ending`, repeatable; then the certificate, in one
 transaction with the counts.
@@ -21,8 +22,9 @@ from core.identity import signins
 from core.identity.callers import SYSTEM, Caller
 from core.policy import Policy
 from core.services import Core
-from support.privacy import ending
-from support.privacy.ending import Chosen, Ended
+from support.privacy import ending, keeping
+from support.privacy.ending import Chosen, Doomed, Ended
+from support.privacy.keeping import Kept
 from support.privacy.models import Erasure
 
 REASON = "R-5.1.3c"
@@ -38,21 +40,38 @@ class Plan:
 
 def plan(tx: Transaction, holdings: Sequence[Holding], policy: Policy, subject: str) -> Plan:
     """What erasing `subject` would do; nothing is changed."""
-    held = [(holding, holding.of(tx, policy, subject)) for holding in holdings]
+    spared = keeping.kept(tx, holdings, policy)
+    held = [(holding, [_with_hold(each, spared) for each in holding.of(tx, policy, subject)]) for holding in holdings]
     goes = [(holding, [each for each in found if each.stays is None]) for holding, found in held]
     stays = [(holding, [each for each in found if each.stays is not None]) for holding, found in held]
     return Plan([pair for pair in goes if pair[1]], [pair for pair in stays if pair[1]])
 
 
+def wanted(tx: Transaction, holdings: Sequence[Holding], policy: Policy, subject: str) -> Chosen:
+    """All that has to be unreachable when `subject` is erased: what goes, and what only a hold keeps."""
+    held = {holding.name: holding.of(tx, policy, subject) for holding in holdings}
+    return {name: [each.object for each in found if each.stays is None] for name, found in held.items()}
+
+
+def _with_hold(held: Held, spared: Kept) -> Held:
+    """The same object, with the hold that makes it stay as its rule: `HOLD_COURT`, until somebody looks at it again."""
+    hold = spared.get(held.object.id) if held.stays is None else None
+    return Held(held.object, f"HOLD_{hold.ground}", hold.review_ms) if hold else held
+
+
 async def run(core: Core, holdings: Sequence[Holding], subject: str, *, caller: Caller = SYSTEM, now: int) -> Erasure:
-    """Erase a person; repeating it, also after a stop halfway, is harmless and ends in the same state."""
+    """Erase a person; repeating it, also after a stop halfway, is harmless and ends in the same state.
+
+    While a hold keeps something of hers, that is hidden, the erasure stays unfinished and `resume` takes it up again.
+    """
     begun = await core.database.write(_begin, core, caller, subject, now=now)
 
     def choose(tx: Transaction) -> Chosen:
-        planned = plan(tx, holdings, core.policy, subject)
-        return {holding.name: [held.object for held in found] for holding, found in planned.goes}
+        return wanted(tx, holdings, core.policy, subject)
 
-    _, ended = await ending.end(core, holdings, choose, reason=REASON, now=now)
+    doomed, ended = await ending.end(core, holdings, choose, reason=REASON, now=now)
+    if doomed.spared:
+        return await core.database.write(_defer, caller, begun, doomed, ended, now=now)
     return await core.database.write(_certify, caller, begun, ended, now=now)
 
 
@@ -78,14 +97,33 @@ def _begin(tx: Transaction, core: Core, caller: Caller, subject: str, *, now: in
     return erasure.id
 
 
+def _defer(tx: Transaction, caller: Caller, erasure_id: str, doomed: Doomed, ended: Ended, *, now: int) -> Erasure:
+    """What could go is gone and counted; the rest waits for its hold, and the ledger says so when that is news."""
+    erasure = tx.session.get_one(Erasure, erasure_id)
+    held = sum(len(refs) for refs in doomed.spared.values())
+    is_news = held != erasure.held
+    _add(erasure, ended)
+    erasure.held = held
+    if is_news:
+        about = erasure.subject.partition(":")
+        result = f"held-{held}.{ended.code}"
+        ledger.append(
+            tx,
+            caller=caller,
+            action="erasure.deferred",
+            object=(about[0], about[2]),
+            purpose="P1_LEGAL",
+            reason="R-5.2.4",
+            result=result,
+            now=now,
+        )
+    return _given_out(tx, erasure)
+
+
 def _certify(tx: Transaction, caller: Caller, erasure_id: str, ended: Ended, *, now: int) -> Erasure:
     erasure = tx.session.get_one(Erasure, erasure_id)
-    erasure.finished_ms = now
-    erasure.objects += ended.objects
-    erasure.rows += ended.rows
-    erasure.keys += ended.keys
-    erasure.files += ended.files
-    tx.session.add(erasure)
+    erasure.finished_ms, erasure.held = now, 0
+    _add(erasure, ended)
     kind, _, caller_id = erasure.subject.partition(":")
     ledger.append(
         tx,
@@ -97,6 +135,18 @@ def _certify(tx: Transaction, caller: Caller, erasure_id: str, ended: Ended, *, 
         result=ended.code,
         now=now,
     )
+    return _given_out(tx, erasure)
+
+
+def _add(erasure: Erasure, ended: Ended) -> None:
+    erasure.objects += ended.objects
+    erasure.rows += ended.rows
+    erasure.keys += ended.keys
+    erasure.files += ended.files
+
+
+def _given_out(tx: Transaction, erasure: Erasure) -> Erasure:
+    tx.session.add(erasure)
     tx.session.flush()
     tx.session.expunge(erasure)
     return erasure

@@ -131,6 +131,33 @@ def one_request(site: Site, page: Page, lang: str) -> None:
         summary.click()
 
 
+def keeping(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/retention?lang={lang}")
+    expect(page.get_by_role("heading").first).to_be_visible()
+
+
+def registering(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/processors?lang={lang}")
+    page.locator("#name").fill("Fast Parcels")
+    page.locator("#fields").fill("order_number address")
+    page.locator("#region").fill("Taiwan")
+    page.locator("#contract").fill("C-2026-4")
+    page.locator("#security").fill("TLS")
+    page.locator("main form.form button[type=submit]").click()
+    expect(page.get_by_role("main")).to_contain_text("Fast Parcels")
+
+
+def disclosing(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/disclosures?lang={lang}")
+    page.locator("#subject").fill(f"person:{'0' * 32}")
+    page.locator("#reference").fill("DOC-115")
+    page.locator("#fact-requester").fill("Court")
+    page.locator("#fact-scope").fill("One conversation")
+    check(page)
+    page.locator("main form.form button[type=submit]").click()
+    expect(page.locator("h1")).to_have_text("DOC-115")
+
+
 @pytest.mark.parametrize(("lang", "scheme"), LOOKS)
 @pytest.mark.parametrize(
     ("login", "arrive"),
@@ -141,6 +168,9 @@ def one_request(site: Site, page: Page, lang: str) -> None:
         ("yun", reading),
         ("ines", board_of_requests),
         ("ines", one_request),
+        ("ines", keeping),
+        ("ines", registering),
+        ("ines", disclosing),
     ],
 )
 def test_the_pages_of_staff(

@@ -43,11 +43,16 @@ TABLE = {
     Operation.ERASE: "o",
     Operation.PROPOSE_HOLD: "s",
     Operation.SET_HOLD: "o",
+    Operation.RELEASE_HOLD: "o",
     Operation.APPROVE_ERASURE: "o",
+    Operation.READ_DISCLOSURES: "sou",
+    Operation.SECOND_EXPORT: "so",
+    Operation.READ_PROCESSORS: "oxu",
+    Operation.MANAGE_PROCESSORS: "o",
     Operation.RUN_RETENTION: "x",
     Operation.DRAFT_RETENTION: "x",
     Operation.APPROVE_RETENTION: "o",
-    Operation.READ_RETENTION: "oxu",
+    Operation.READ_RETENTION: "soxu",
     Operation.READ_ROSTER: "soxu",
     Operation.MANAGE_STAFF: "x",
     Operation.APPROVE_PRIVILEGE: "o",
@@ -58,8 +63,15 @@ TABLE = {
 }
 LETTERS = dict(zip("asoxu", Role, strict=True))
 CELLS = list(itertools.product(Role, Operation))
-# Break-glass is the one door that is meant to reach every team, with an alarm.
-OF_A_TEAM = [op for op in Operation if set(TABLE[op]) & set("as") and op is not Operation.BREAK_GLASS]
+# Break-glass is the one door that is meant to reach every team, with an alarm; the retention board and the register of
+# disclosures are counts and ids, and a second approval is given to a case, which is no team's.
+OF_EVERY_TEAM = {
+    Operation.BREAK_GLASS,
+    Operation.READ_RETENTION,
+    Operation.READ_DISCLOSURES,
+    Operation.SECOND_EXPORT,
+}
+OF_A_TEAM = [op for op in Operation if set(TABLE[op]) & set("as") and op not in OF_EVERY_TEAM]
 
 
 def thing_for(caller: Caller) -> Resource:

@@ -1,6 +1,6 @@
 """Requests about people's own data, and the steps of each.
 
-Revision ID: rights
+Revision ID: 0005
 Revises: 0004
 """
 
@@ -9,7 +9,7 @@ from alembic import op
 
 from support.rights import models
 
-revision = "rights"
+revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None

@@ -1,0 +1,1 @@
+"""Disclosure: the only way in which what we keep about somebody reaches a third party."""

@@ -1,0 +1,1 @@
+"""Processors: who else gets something from us, of what kind, until when."""

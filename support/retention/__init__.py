@@ -1,0 +1,1 @@
+"""The retention board: what goes, what stays and why."""
