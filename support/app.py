@@ -15,6 +15,7 @@ import media.web
 import support.admin.web
 import support.demo_shop
 import support.desk.web
+import support.policy.web
 import support.privacy.web
 import support.review.web
 import support.shopper.web
@@ -64,6 +65,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *support.desk.web.routes,
         *support.review.web.routes,
         *support.privacy.web.routes,
+        *support.policy.web.routes,
         *support.admin.web.routes,
         *chat.web.routes,
         *poll.routes,

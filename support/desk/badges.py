@@ -31,6 +31,7 @@ ROLE_LABELS = {
 ANSWERING = frozenset({Role.AGENT, Role.SUPERVISOR})
 REVIEWING = frozenset({Role.SUPERVISOR})
 ADMINISTERING = frozenset({Role.ADMIN})
+OVERSEEING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,14 @@ class Badge:
     may_answer: bool
     may_review: bool
     may_administer: bool
+    may_oversee: bool
 
     @property
     def home(self) -> str:
         """The first page of this role."""
         if self.may_answer:
             return "/desk"
-        return "/admin" if self.may_administer else "/policy"
+        return "/admin" if self.may_administer else "/policy/register"
 
 
 def badge(caller: Caller) -> Badge:
@@ -62,6 +64,7 @@ def badge(caller: Caller) -> Badge:
         may_answer=caller.role in ANSWERING,
         may_review=caller.role in REVIEWING,
         may_administer=caller.role in ADMINISTERING,
+        may_oversee=caller.role in OVERSEEING,
     )
 
 

@@ -25,7 +25,7 @@ from support.desk import badges
 from support.desk.words import _
 
 _SAID = {"out=1": _("You are signed out."), "ended=1": _("Your sign-in has ended. Sign in to go on.")}
-BACKS = {"desk": "/desk", "review": "/review", "admin": "/admin"}
+BACKS = {"desk": "/desk", "review": "/review", "admin": "/admin", "policy": "/policy/register"}
 
 
 async def door(request: Request) -> Response:
