@@ -4,8 +4,11 @@ from collections.abc import Sequence
 
 import chat.holdings
 import media.holdings
+import support.admin.holdings
 import support.orders.holdings
+import support.policy.holdings
 import support.privacy.holdings
+import support.shopper.holdings
 from core import holdings_of_core
 from core.holdings import Holding
 from core.services import Core
@@ -20,4 +23,7 @@ def every(core: Core, media_room: Media) -> Sequence[Holding]:
         media.holdings.holding(media_room),
         support.orders.holdings.holding(),
         *support.privacy.holdings.holdings(),
+        *support.policy.holdings.holdings(),
+        *support.shopper.holdings.holdings(),
+        *support.admin.holdings.holdings(),
     )

@@ -9,8 +9,11 @@ import core.jobs
 import core.ledger
 import core.mail
 import media.models
+import support.admin.models
 import support.orders.models
+import support.policy.models
 import support.privacy.models
+import support.shopper.models
 
 ALL: tuple[ModuleType, ...] = (
     core.generation,
@@ -21,5 +24,8 @@ ALL: tuple[ModuleType, ...] = (
     media.models,
     chat.models,
     support.orders.models,
+    support.policy.models,
     support.privacy.models,
+    support.shopper.models,
+    support.admin.models,
 )
