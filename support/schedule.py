@@ -10,6 +10,7 @@ from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
 from support.house import House
+from support.policy import notices
 from support.privacy import commands as privacy
 
 log = structlog.get_logger("schedule")
@@ -24,6 +25,7 @@ def every(policy: Policy) -> dict[str, int]:
     """Which jobs come again, with their period in milliseconds."""
     return {
         tidying.JOB: tidying.EVERY_MS,
+        notices.JOB: notices.EVERY_MS,
         MEDIA: clock.HOUR,
         GENERATION: clock.MINUTE,
         CHECKPOINT: clock.HOUR,
@@ -53,6 +55,7 @@ def handlers(house: House) -> dict[str, Handler]:
     return {
         **mail.handlers(house.core),
         **tidying.handlers(house.core),
+        **notices.handlers(house.core),
         MEDIA: sweep_media,
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,
