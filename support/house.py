@@ -27,6 +27,7 @@ from support.backup import placing
 from support.backup.settling import Settled, settle_if_behind
 from support.migrating import check_schema, migrate
 from support.policy import versions
+from support.shopper import start
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
                 async with turns.taken_in_turn(database, "restored"):
                     settled = await settle_if_behind(core, media, kept)
                 async with _kept_current(core):
-                    yield House(core, media, Chat(core, media), kept, settled)
+                    yield House(core, media, Chat(core, media, start.require_agreement), kept, settled)
                 await _let_go(core)
                 await limits.close()
         finally:

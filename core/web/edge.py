@@ -60,7 +60,7 @@ def answer(request: Request, refusal: Refusal) -> Response:
     sentence = i18n.gettext(lang, refusal.sentence)
     if not wants_page(request):
         return json(request, {"error": refusal.code, "message": sentence, **refusal.fields}, refusal.status)
-    if isinstance(refusal, NotSignedIn) and request.url.path.startswith(("/desk", "/review", "/admin")):
+    if isinstance(refusal, NotSignedIn) and request.url.path.startswith(("/desk", "/review", "/admin", "/policy/")):
         return RedirectResponse("/desk/sign-in", status_code=303)
     return render(request, "refusal.html", status=refusal.status, code=refusal.code, sentence=sentence)
 
