@@ -11,7 +11,18 @@ from tests.browser.people import at_the_desk, on_the_page
 from tests.site import Site
 
 WIDTHS = (320, 390, 1440)
-PUBLIC = ("/demo/shop", "/chat", "/chat/frame", "/desk/sign-in", "/policy", "/admin/start", "/demo/mailbox", "/nowhere")
+PUBLIC = (
+    "/demo/shop",
+    "/chat",
+    "/chat/frame",
+    "/chat/minor",
+    "/desk/sign-in",
+    "/policy",
+    "/policy/changes/2023-10-11",
+    "/admin/start",
+    "/demo/mailbox",
+    "/nowhere",
+)
 LOOKS = [(lang, scheme) for lang in ("en", "zh-Hant") for scheme in ("light", "dark")]
 
 SMALL_TARGETS = """
@@ -112,10 +123,29 @@ def reading(site: Site, page: Page, lang: str) -> None:
     expect(page.get_by_role("main")).to_contain_text("小廚刀")
 
 
+def register_of_clauses(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/policy/register?lang={lang}")
+    expect(page.locator("[id='clause-5(2)2']")).to_be_visible()
+    if page.locator("main table summary").count():
+        page.locator("main table summary").first.click()
+
+
+def versions_of_the_policy(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/policy/versions?lang={lang}")
+    expect(page.get_by_role("main")).to_contain_text("2023-10-11")
+
+
 @pytest.mark.parametrize(("lang", "scheme"), LOOKS)
 @pytest.mark.parametrize(
     ("login", "arrive"),
-    [("mei", console_with_a_chat), ("mei", help_of_the_console), ("yun", finding), ("yun", reading)],
+    [
+        ("mei", console_with_a_chat),
+        ("mei", help_of_the_console),
+        ("yun", finding),
+        ("yun", reading),
+        ("yun", register_of_clauses),
+        ("yun", versions_of_the_policy),
+    ],
 )
 def test_the_pages_of_staff(
     site: Site, browse: OpenContext, login: str, arrive: Callable[[Site, Page, str], None], lang: str, scheme: str

@@ -200,7 +200,7 @@ async def test_an_upgrade_of_the_schema_leaves_every_sealed_byte_as_it_was(
     engine: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """Migrations are given a database and no vault, so there is nothing that they could open."""
-    async with product(tmp_path) as whole:
+    async with product(tmp_path / "source") as whole:
         core = whole.house.core
         yiting = await shopper(core, EMAIL)
         await conversation(core, yiting, SECRET)
