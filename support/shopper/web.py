@@ -19,7 +19,7 @@ from core.web import headers, i18n
 from core.web.bodies import body, json
 from core.web.rendering import render
 from support.policy import notices
-from support.shopper import guardian, news, page, proof, shelf, start
+from support.shopper import guardian, news, others, page, proof, shelf, start
 
 
 class Start(msgspec.Struct, forbid_unknown_fields=True):
@@ -50,6 +50,12 @@ class OrderChoice(msgspec.Struct, forbid_unknown_fields=True):
     """Which of her orders."""
 
     order: str
+
+
+class Attestation(msgspec.Struct, forbid_unknown_fields=True):
+    """That it is about somebody else, who has agreed to that."""
+
+    attested: Literal[True]
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -155,6 +161,16 @@ async def link_order(request: Request) -> Response:
     return json(request, {})
 
 
+async def attest(request: Request) -> Response:
+    """Say that a conversation is about somebody else, who has agreed to that."""
+    core, lang = core_of(request), i18n.negotiate(request)
+    caller = await _shopper(request)
+    await body(request, Attestation)
+    conversation = str(request.path_params["conversation"])
+    await core.database.write(others.attest, core, caller, conversation, lang, now=clock.now())
+    return json(request, {})
+
+
 async def _page(request: Request, *, is_framed: bool) -> Response:
     core, now, lang = core_of(request), clock.now(), i18n.negotiate(request)
     caller = await access.shopper(request)
@@ -221,4 +237,5 @@ routes = [
     *guardian.routes,
     Route("/shopper/orders", orders),
     Route("/shopper/conversations/{conversation}/order", link_order, methods=["POST"]),
+    Route("/shopper/conversations/{conversation}/attestation", attest, methods=["POST"]),
 ]
