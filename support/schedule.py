@@ -9,6 +9,7 @@ from core.policy import Policy
 from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
+from support.admin import reviews
 from support.house import House
 from support.policy import notices
 from support.privacy import commands as privacy
@@ -26,6 +27,7 @@ def every(policy: Policy) -> dict[str, int]:
     return {
         tidying.JOB: tidying.EVERY_MS,
         notices.JOB: notices.EVERY_MS,
+        reviews.JOB: reviews.EVERY_MS,
         MEDIA: clock.HOUR,
         GENERATION: clock.MINUTE,
         CHECKPOINT: clock.HOUR,
@@ -56,6 +58,7 @@ def handlers(house: House) -> dict[str, Handler]:
         **mail.handlers(house.core),
         **tidying.handlers(house.core),
         **notices.handlers(house.core),
+        **reviews.handlers(house.core),
         MEDIA: sweep_media,
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,

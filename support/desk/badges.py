@@ -45,6 +45,7 @@ class Badge:
     may_review: bool
     may_administer: bool
     may_oversee: bool
+    may_review_access: bool
 
     @property
     def home(self) -> str:
@@ -65,6 +66,7 @@ def badge(caller: Caller) -> Badge:
         may_review=caller.role in REVIEWING,
         may_administer=caller.role in ADMINISTERING,
         may_oversee=caller.role in OVERSEEING,
+        may_review_access=caller.role in OVERSEEING - {Role.SUPERVISOR},
     )
 
 
