@@ -135,6 +135,11 @@ def versions_of_the_policy(site: Site, page: Page, lang: str) -> None:
     expect(page.get_by_role("main")).to_contain_text("2023-10-11")
 
 
+def review_of_access(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/admin/access?lang={lang}")
+    expect(page.get_by_role("main")).to_contain_text("Mei")
+
+
 @pytest.mark.parametrize(("lang", "scheme"), LOOKS)
 @pytest.mark.parametrize(
     ("login", "arrive"),
@@ -145,6 +150,7 @@ def versions_of_the_policy(site: Site, page: Page, lang: str) -> None:
         ("yun", reading),
         ("yun", register_of_clauses),
         ("yun", versions_of_the_policy),
+        ("ines", review_of_access),
     ],
 )
 def test_the_pages_of_staff(
