@@ -15,6 +15,7 @@ import media.web
 import support.admin.web
 import support.demo_shop
 import support.desk.web
+import support.incidents.web
 import support.policy.web
 import support.privacy.web
 import support.review.web
@@ -66,6 +67,7 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *support.review.web.routes,
         *support.privacy.web.routes,
         *support.policy.web.routes,
+        *support.incidents.web.routes,
         *support.admin.web.routes,
         *chat.web.routes,
         *poll.routes,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import chat.holdings
 import media.holdings
 import support.admin.holdings
+import support.incidents.holdings
 import support.orders.holdings
 import support.policy.holdings
 import support.privacy.holdings
@@ -26,4 +27,5 @@ def every(core: Core, media_room: Media) -> Sequence[Holding]:
         *support.policy.holdings.holdings(),
         *support.shopper.holdings.holdings(),
         *support.admin.holdings.holdings(),
+        *support.incidents.holdings.holdings(),
     )

@@ -11,6 +11,7 @@ from core.report import Collected
 from media import sweeping
 from support.admin import reviews
 from support.house import House
+from support.incidents import incidents
 from support.policy import notices
 from support.privacy import commands as privacy
 
@@ -28,6 +29,7 @@ def every(policy: Policy) -> dict[str, int]:
         tidying.JOB: tidying.EVERY_MS,
         notices.JOB: notices.EVERY_MS,
         reviews.JOB: reviews.EVERY_MS,
+        incidents.JOB: incidents.EVERY_MS,
         MEDIA: clock.HOUR,
         GENERATION: clock.MINUTE,
         CHECKPOINT: clock.HOUR,
@@ -59,6 +61,7 @@ def handlers(house: House) -> dict[str, Handler]:
         **tidying.handlers(house.core),
         **notices.handlers(house.core),
         **reviews.handlers(house.core),
+        **incidents.handlers(house.core),
         MEDIA: sweep_media,
         GENERATION: go_on,
         CHECKPOINT: sign_ledger,

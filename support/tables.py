@@ -10,6 +10,7 @@ import core.ledger
 import core.mail
 import media.models
 import support.admin.models
+import support.incidents.models
 import support.orders.models
 import support.policy.models
 import support.privacy.models
@@ -28,4 +29,5 @@ ALL: tuple[ModuleType, ...] = (
     support.privacy.models,
     support.shopper.models,
     support.admin.models,
+    support.incidents.models,
 )

@@ -95,12 +95,29 @@ def upgrade() -> None:
     )
     for column in ("staff_id", "at_ms"):
         op.create_index(op.f(f"ix_access_review_{column}"), "access_review", [column])
+    op.create_table(
+        "incident",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("known_ms", sa.BigInteger(), nullable=False),
+        sa.Column("due_ms", sa.BigInteger(), nullable=False),
+        sa.Column("opened_by", sa.String(), nullable=False),
+        sa.Column("opened_ms", sa.BigInteger(), nullable=False),
+        sa.Column("summary_sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("decision", sa.String(), nullable=True),
+        sa.Column("reason_sealed", sa.LargeBinary(), nullable=True),
+        sa.Column("decided_by", sa.String(), nullable=True),
+        sa.Column("decided_ms", sa.BigInteger(), nullable=True),
+        sa.Column("alarmed_ms", sa.BigInteger(), nullable=True),
+        sa.Column("closed_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_incident")),
+    )
+    op.create_index(op.f("ix_incident_known_ms"), "incident", ["known_ms"])
     for statement in models.triggers(op.get_bind().dialect.name):
         op.execute(statement)
 
 
 def downgrade() -> None:
-    for table in ("access_review", "third_party_attestation", "guardian_consent", "minor", "policy_notice"):
+    for table in ("incident", "access_review", "third_party_attestation", "guardian_consent", "minor", "policy_notice"):
         op.drop_table(table)
     op.drop_table("policy_proposal")
     op.drop_table("policy_version")

@@ -46,6 +46,7 @@ class Badge:
     may_administer: bool
     may_oversee: bool
     may_review_access: bool
+    may_note_incidents: bool
 
     @property
     def home(self) -> str:
@@ -67,6 +68,7 @@ def badge(caller: Caller) -> Badge:
         may_administer=caller.role in ADMINISTERING,
         may_oversee=caller.role in OVERSEEING,
         may_review_access=caller.role in OVERSEEING - {Role.SUPERVISOR},
+        may_note_incidents=caller.role in OVERSEEING - {Role.AUDITOR},
     )
 
 

@@ -31,6 +31,7 @@ BACKS = {
     "admin": "/admin",
     "policy": "/policy/register",
     "access": "/admin/access",
+    "incidents": "/admin/incidents",
 }
 
 
