@@ -135,6 +135,11 @@ def versions_of_the_policy(site: Site, page: Page, lang: str) -> None:
     expect(page.get_by_role("main")).to_contain_text("2023-10-11")
 
 
+def incidents(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/admin/incidents?lang={lang}")
+    expect(page.locator("#summary")).to_be_visible()
+
+
 def review_of_access(site: Site, page: Page, lang: str) -> None:
     page.goto(f"{site.url}/admin/access?lang={lang}")
     expect(page.get_by_role("main")).to_contain_text("Mei")
@@ -151,6 +156,7 @@ def review_of_access(site: Site, page: Page, lang: str) -> None:
         ("yun", register_of_clauses),
         ("yun", versions_of_the_policy),
         ("ines", review_of_access),
+        ("ines", incidents),
     ],
 )
 def test_the_pages_of_staff(
