@@ -20,7 +20,9 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import msgspec
+import structlog
 from sqlalchemy import delete
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel, col, select
 
 from core import clock, jobs, ledger, policy
@@ -29,12 +31,14 @@ from core.database import Database, Transaction, insert_ignore
 from core.identity import Caller, permissions
 from core.identity.permissions import Operation, Resource
 from core.policy import Policy, PolicyFault
-from core.refusals import Conflict, Invalid, NotFound, Unavailable
+from core.refusals import Conflict, Invalid, NotFound, Refusal, Unavailable
 from core.services import Core
 from core.settings import Settings
 from support.policy import changes
 from support.policy.changes import Change, Facts
 from support.policy.models import PolicyProposal, PolicyVersion
+
+log = structlog.get_logger("policy")
 
 NOTICES = "policy.notices"
 LONGEST_REASON = 600
@@ -124,10 +128,16 @@ def current_of(rows: Sequence[PolicyVersion], *, now: int) -> int:
 
 
 async def keep_current(core: Core) -> None:
-    """For ever: when the day of the next version comes, it is in force, in every process."""
+    """For ever: when the day of the next version comes, it is in force, in every process.
+
+    Until its file is what was published, the version before stays in force: nothing wider begins by mistake.
+    """
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        await enter_next(core, now=clock.now())
+        try:
+            await enter_next(core, now=clock.now())
+        except (Refusal, PolicyFault, SQLAlchemyError) as error:
+            log.warning("policy_stays", kind=type(error).__name__, code=getattr(error, "code", ""))
 
 
 async def enter_next(core: Core, *, now: int) -> None:

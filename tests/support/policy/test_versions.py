@@ -217,6 +217,19 @@ async def test_the_next_version_is_in_force_from_its_day_and_not_before(shop: Co
 
 
 @pytest.mark.clause("7(2)")
+async def test_a_version_whose_file_was_edited_does_not_come_into_force(shop: Core, new_version: NewVersion) -> None:
+    path = new_version()
+    await propose(shop)
+    row = await publish(shop)
+    path.write_text(path.read_text().replace("with care", "or not"))
+
+    with pytest.raises(Unavailable, match="policy_edited"):
+        await versions.enter_next(shop, now=row.effective_ms)
+
+    assert shop.policy.version == FIRST
+
+
+@pytest.mark.clause("7(2)")
 @pytest.mark.parametrize(
     ("change", "is_wider"),
     [
