@@ -16,6 +16,7 @@ run: $(VENV)/.run web/dist/manifest.json ## Install what is missing and serve th
 	@$(BIN)/aftercare serve --demo
 
 test: $(VENV)/.dev web/dist/manifest.json $(VENV)/.services ## Run the whole suite (installs what the tests need)
+	@$(BIN)/python -m tests.clauses
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --ignore tests/browser --ignore tests/chaos
 	@$(BIN)/python -m pytest tests/chaos
 	@$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser

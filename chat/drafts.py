@@ -10,8 +10,16 @@ from core.database import Transaction
 from core.identity.callers import Caller
 from core.identity.permissions import Purpose
 from core.refusals import Conflict, Refusal
+from core.services import Core
 
 Prepare = Callable[[Transaction, dict[str, Any]], dict[str, Any]]
+
+Admit = Callable[[Transaction, Core, Caller], None]
+"""Refuses whoever may not write at all, for example before agreeing to the policy in force."""
+
+
+def everyone(_tx: Transaction, _core: Core, _caller: Caller) -> None:
+    """Whoever may write into a conversation may write."""
 
 
 class Draft(Struct, frozen=True):

@@ -23,6 +23,7 @@ from chat.attendance import Attendance
 from chat.audiences import Audience, Event
 from chat.batches import Answer, Batches, settling
 from chat.catching import Lack
+from chat.drafts import Admit, everyone
 from chat.leaving import Leaving
 from chat.log import Ack, Draft, Prepare, Top
 from chat.pace import Paces
@@ -53,8 +54,9 @@ MOST_ENDED = 1_000
 class Chat:
     """Built once per process, `async with chat.running()`, then `await chat.append(draft)`."""
 
-    def __init__(self, core: Core, media: Media) -> None:
+    def __init__(self, core: Core, media: Media, admit: Admit = everyone) -> None:
         self.core = core
+        self.admit = admit
         self.media = media
         self.presence = Presence()
         self.paces = Paces()
@@ -111,6 +113,15 @@ class Chat:
             return body | {"attachment": facts}
 
         return claim
+
+    def admitting(self, caller: Caller, own: Prepare | None) -> Prepare:
+        """What refuses a message of somebody who may not write at all, before anything else is done for it."""
+
+        def prepare(tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
+            self.admit(tx, self.core, caller)
+            return own(tx, body) if own else body
+
+        return prepare
 
     def hiding_codes(self, tx: Transaction, body: dict[str, Any]) -> dict[str, Any]:  # Any: JSON values
         """Take sign-in codes that are live now out of a text: nobody of ours ever asks for one."""

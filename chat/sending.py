@@ -70,6 +70,7 @@ class Sending:
         self._purpose_of = purpose_of
         self._in_flight = 0
         self._too_fast = 0
+        self._admitted = ""  # under which version of the policy the last message was taken
 
     @property
     def is_abuse(self) -> bool:
@@ -80,7 +81,11 @@ class Sending:
         """Hand the message to the log; `reply` is called once, now or after the commit."""
         try:
             draft, masked = self._draft(frame)
-            self._chat.submit(draft, partial(self._settled, frame, masked, reply), memoryview(frame.b).nbytes)
+            self._chat.submit(
+                draft,
+                partial(self._settled, frame, masked, self._chat.core.policy.version, reply),
+                memoryview(frame.b).nbytes,
+            )
         except Refusal as refusal:
             reply(refused(refusal, self._lang, c=frame.c, m=frame.m))
             return
@@ -112,14 +117,21 @@ class Sending:
 
     def _preparing(self, frame: protocol.Send, body: dict[str, Any]) -> Prepare | None:  # Any: JSON values
         """What must be done to the body inside the message's own transaction."""
+        own: Prepare | None = None
         if frame.k == "media":
-            return self._chat.claiming(frame.c, self._caller)
-        return self._chat.hiding_codes if codes.may_hold_code(body.get("text", "")) else None
+            own = self._chat.claiming(frame.c, self._caller)
+        elif codes.may_hold_code(body.get("text", "")):
+            own = self._chat.hiding_codes
+        is_admitted = self._caller.is_staff or self._admitted == self._chat.core.policy.version
+        return own if is_admitted else self._chat.admitting(self._caller, own)
 
-    def _settled(self, frame: protocol.Send, masked: int, reply: Reply, outcome: Ack | BaseException) -> None:
+    def _settled(
+        self, frame: protocol.Send, masked: int, version: str, reply: Reply, outcome: Ack | BaseException
+    ) -> None:
         """The log has answered."""
         self._in_flight -= 1
         if isinstance(outcome, Ack):
+            self._admitted = "" if outcome.duplicate else version
             number = outcome.position(self.audience)
             reply(protocol.Ack(frame.c, frame.m, number, outcome.ts, outcome.duplicate, masked))
         else:

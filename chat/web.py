@@ -40,6 +40,8 @@ async def put_media(request: Request) -> Response:
     core, conversation_id = core_of(request), str(request.path_params["conversation"])
     caller, row = await _may(request, conversation_id, Operation.ATTACH)
     media, key = chat_of(request).media, sealing.key_of(core.vault, row)
+    if not caller.is_staff:
+        await core.database.read(chat_of(request).admit, core, caller)
     attachment = await media.receive(
         request.stream(),
         upload_id=str(request.path_params["upload"]),

@@ -75,6 +75,7 @@ VALUES = MappingProxyType(
                 "agreement_days",
                 "agreement_resign_days",
                 "access_review_days",
+                "unused_access_days",
                 "staff_idle_minutes",
                 "staff_absolute_hours",
             ]

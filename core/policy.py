@@ -6,7 +6,7 @@ clause, a period of nothing or one above its limit stops the start with a senten
 
 import datetime
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -52,6 +52,13 @@ class Policy:
     classes: Mapping[str, RetentionClass]
     cookies: tuple[Cookie, ...]
     _document: Document
+    follows: frozenset[str] = frozenset()
+    """Earlier versions that this one does not reach beyond: going on after a notice is agreement enough (7(2))."""
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """Which answers count as agreement to this version."""
+        return ("agreed", "consent", "continued_use") if self.follows else ("agreed", "consent")
 
     def clause(self, number: str) -> Clause:
         """The clause, such as `5(2)2`; a KeyError is a mistake of ours."""
@@ -112,6 +119,10 @@ class Policy:
             link=words.link.in_(locale),
         )
 
+    def facts(self) -> dict[str, str]:
+        """Everything that this version says and every value it sets, by its address in the file, to compare by."""
+        return dict(_facts(msgspec.to_builtins(self._document, builtin_types=(datetime.date,)), ""))
+
 
 def load(path: Path, *, controller: str = "This shop", contact: str = "the shop") -> Policy:
     """Read the policy; `controller` and `contact` are who it names (R-PRE-1).
@@ -158,6 +169,19 @@ def _filled(path: Path, document: Document, names: dict[str, object]) -> Documen
     if unknown:
         raise PolicyFault(path, [f"a text names {{{name}}}, which is no value" for name in sorted(unknown)])
     return msgspec.convert(builtins, Document)
+
+
+def _facts(node: object, where: str) -> Iterator[tuple[str, str]]:
+    """Leaves by their addresses; clauses and cookies by their own names, a list of codes as one leaf."""
+    if isinstance(node, dict):
+        for key, child in node.items():
+            yield from _facts(child, f"{where}.{key}".removeprefix("."))
+    elif isinstance(node, list) and node and isinstance(node[0], dict):
+        for child in node:
+            name = str(child["number"]) if "number" in child else f"cookie.{child['name']}"
+            yield from _facts(child, name)
+    else:
+        yield where, " ".join(str(code) for code in node) if isinstance(node, list) else str(node)
 
 
 def _sentence(text: str, names: Mapping[str, object], unknown: set[str]) -> str:

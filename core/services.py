@@ -14,9 +14,9 @@ if TYPE_CHECKING:  # the rooms that know no HTTP import this module too
     from starlette.requests import HTTPConnection
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Core:
-    """What `core/` offers to the rooms above it."""
+    """What `core/` offers to the rooms above it; `policy` is the version in force, and changes when the next one is."""
 
     settings: Settings
     database: Database

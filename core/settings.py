@@ -32,6 +32,7 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, validation_alias=AliasChoices("PORT", "AFTERCARE_PORT", "port"), ge=1, le=65535)
     policy: Path = ROOT / "policy" / "2023-10-11.toml"
+    clause_record: Path = ROOT / "build" / "clauses.json"
     shop_name: str = "Morning Light"
     controller_name: str = "Morning Light Ltd."
     contact_email: str = "privacy@example.com"

@@ -16,7 +16,9 @@ import support.admin.web
 import support.demo_shop
 import support.desk.web
 import support.disclosure.web
+import support.incidents.web
 import support.mydata.web
+import support.policy.web
 import support.privacy.web
 import support.processors.web
 import support.retention.web
@@ -76,6 +78,8 @@ def routes(settings: Settings) -> list[BaseRoute]:
         *support.retention.web.routes,
         *support.processors.web.routes,
         *support.disclosure.web.routes,
+        *support.policy.web.routes,
+        *support.incidents.web.routes,
         *support.admin.web.routes,
         *chat.web.routes,
         *poll.routes,

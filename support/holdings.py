@@ -4,12 +4,16 @@ from collections.abc import Sequence
 
 import chat.holdings
 import media.holdings
+import support.admin.holdings
 import support.disclosure.holdings
+import support.incidents.holdings
 import support.mydata.holdings
 import support.orders.holdings
+import support.policy.holdings
 import support.privacy.holdings
 import support.processors.holdings
 import support.rights.holdings
+import support.shopper.holdings
 from core import holdings_of_core
 from core.holdings import Holding
 from core.services import Core
@@ -28,4 +32,8 @@ def every(core: Core, media_room: Media) -> Sequence[Holding]:
         support.rights.holdings.holding(),
         support.disclosure.holdings.holding(core),
         support.processors.holdings.holding(),
+        *support.policy.holdings.holdings(),
+        *support.shopper.holdings.holdings(),
+        *support.admin.holdings.holdings(),
+        *support.incidents.holdings.holdings(),
     )

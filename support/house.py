@@ -1,5 +1,6 @@
 """The house: every service of the product, opened in order and closed in reverse."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
 from chat.rooms import Chat
-from core import generation, policy, turns
+from core import clock, generation, turns
 from core.database import Database, OutcomeUnknown
 from core.holdings import Holding, check
 from core.holdings_of_core import IMPERSONAL
@@ -25,6 +26,8 @@ from support import holdings
 from support.backup import placing
 from support.backup.settling import Settled, settle_if_behind
 from support.migrating import check_schema, migrate
+from support.policy import versions
+from support.shopper import start
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +47,6 @@ class House:
 async def opened(settings: Settings) -> AsyncIterator[House]:
     """Open everything for this process; refuses with a sentence that says what to do."""
     refuse_what_cannot_be_shared(settings)
-    rules = policy.load(settings.policy, controller=settings.controller_name, contact=settings.contact_email)
     settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.is_embedded:
         placing.finish(settings)
@@ -54,6 +56,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
         if settings.is_embedded:
             migrate(database)
         check_schema(database)
+        rules = await asyncio.to_thread(versions.settle, database, settings, now=clock.now())
         vault = Vault.open(settings)
         hub = carrier(settings)
         try:
@@ -65,13 +68,25 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
                 check(kept, SQLModel.metadata, IMPERSONAL, rules)
                 async with turns.taken_in_turn(database, "restored"):
                     settled = await settle_if_behind(core, media, kept)
-                yield House(core, media, Chat(core, media), kept, settled)
+                async with _kept_current(core):
+                    yield House(core, media, Chat(core, media, start.require_agreement), kept, settled)
                 await _let_go(core)
                 await limits.close()
         finally:
             vault.close()
     finally:
         database.close()
+
+
+@contextlib.asynccontextmanager
+async def _kept_current(core: Core) -> AsyncIterator[None]:
+    """While the house is open the version of the policy in force is the one whose day has come."""
+    keeping = asyncio.create_task(versions.keep_current(core), name="policy-versions")
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.wait({keeping})
 
 
 async def _let_go(core: Core) -> None:

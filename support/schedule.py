@@ -10,10 +10,13 @@ from core.policy import Policy
 from core.refusals import Conflict
 from core.report import Collected
 from media import sweeping
+from support.admin import reviews
 from support.disclosure import cases as disclosures
 from support.house import House
+from support.incidents import incidents
 from support.keys import rotating
 from support.mydata import archives, deletions
+from support.policy import notices
 from support.privacy import commands as privacy
 from support.privacy import confirming, holds, releasing, uploads
 from support.rights import ringing
@@ -31,6 +34,9 @@ def every(policy: Policy) -> dict[str, int]:
     """Which jobs come again, with their period in milliseconds."""
     return {
         tidying.JOB: tidying.EVERY_MS,
+        notices.JOB: notices.EVERY_MS,
+        reviews.JOB: reviews.EVERY_MS,
+        incidents.JOB: incidents.EVERY_MS,
         MEDIA: clock.HOUR,
         GENERATION: clock.MINUTE,
         CHECKPOINT: clock.HOUR,
@@ -45,6 +51,9 @@ def handlers(house: House) -> dict[str, Handler]:
     return {
         **mail.handlers(house.core),
         **tidying.handlers(house.core),
+        **notices.handlers(house.core),
+        **reviews.handlers(house.core),
+        **incidents.handlers(house.core),
         **_upkeep(house),
         **_retention(house),
         **_rights(house),

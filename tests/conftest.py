@@ -20,6 +20,7 @@ from core.vault.keystore import Vault
 from media.blobs import LocalBlobs
 from media.uploads import Media
 from support import tables
+from tests.clauses import Recorder
 from tests.services import PostgresServer, RedisServer, free_port
 
 __all__ = ["free_port"]
@@ -147,6 +148,11 @@ async def core(settings: Settings, database: Database, new_shop: Path, rules: po
 def media(core: Core) -> Media:
     """The media room, with its files in the test's own folder."""
     return Media(core, LocalBlobs.open(core.settings))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note how every test that carries a clause goes, for the register of clauses."""
+    config.pluginmanager.register(Recorder(), "clause-recorder")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

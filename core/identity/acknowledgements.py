@@ -16,6 +16,7 @@ from core.identity.models import Acknowledgement
 from core.refusals import NotAllowed
 
 Answer = Literal["agreed", "continued_use", "consent"]
+AGREEING: tuple[str, ...] = ("agreed", "consent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,24 +47,32 @@ def record(tx: Transaction, subject: str, shown: Shown, answer: Answer = "agreed
     insert_ignore(tx, table, [row], ("subject", "policy_version", "kind"))
 
 
-def has_agreed(tx: Transaction, subject: str, *, policy_version: str, policy_sha256: str) -> bool:
-    """Whether `subject` agreed to exactly this text. Continued use is not agreement to a new one."""
+def has_agreed(
+    tx: Transaction, subject: str, *, policy_version: str, policy_sha256: str, answers: Sequence[str] = AGREEING
+) -> bool:
+    """Whether `subject` agreed to exactly this text, by one of `answers`.
+
+    Continued use is no agreement unless the version says so in its `answers`: one that adds no purpose, no recipient
+    and no longer keeping (7(2)).
+    """
     agreed = select(Acknowledgement.id).where(
         Acknowledgement.subject == subject,
         Acknowledgement.policy_version == policy_version,
         Acknowledgement.policy_sha256 == policy_sha256,
-        col(Acknowledgement.kind).in_(("agreed", "consent")),
+        col(Acknowledgement.kind).in_(answers),
     )
     return tx.session.exec(agreed).first() is not None
 
 
-def require(tx: Transaction, subject: str, *, policy_version: str, policy_sha256: str) -> None:
+def require(
+    tx: Transaction, subject: str, *, policy_version: str, policy_sha256: str, answers: Sequence[str] = AGREEING
+) -> None:
     """Refuse content, files and order links before the policy in force was read and agreed to.
 
     Raises:
         NotAllowed: code `policy_unread`.
     """
-    if not has_agreed(tx, subject, policy_version=policy_version, policy_sha256=policy_sha256):
+    if not has_agreed(tx, subject, policy_version=policy_version, policy_sha256=policy_sha256, answers=answers):
         raise NotAllowed("policy_unread", "Please read the privacy policy and agree to it first.")
 
 

@@ -147,9 +147,14 @@ def issue(tx: Transaction, core: Core, email: str, asker: Asker, purpose: CodePu
         tx,
         core,
         to=email,
-        template="code",
+        template="guardian" if purpose is CodePurpose.GUARDIAN else "code",
         locale=asker.locale,
-        context={"code": _spaced(code), "device": asker.device, "minutes": life_ms // MINUTE},
+        context={
+            "code": _spaced(code),
+            "device": asker.device,
+            "minutes": life_ms // MINUTE,
+            "policy": f"{core.settings.public_url}/policy",
+        },
         now=now,
         expires_ms=row.expires_ms,
     )

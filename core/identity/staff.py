@@ -244,6 +244,11 @@ def disable(tx: Transaction, core: Core, staff_id: str, *, now: int) -> None:
     _change(tx, core, staff_id, disabled_ms=now)
 
 
+def enable(tx: Transaction, staff_id: str) -> None:
+    """Open a closed account again; its owner signs in afresh."""
+    tx.execute(update(StaffMember).where(col(StaffMember.id) == staff_id).values(disabled_ms=None))
+
+
 def change_role(tx: Transaction, core: Core, staff_id: str, role: Role, team: str | None) -> None:
     """Give the member another role or team; every sign-in ends, so nothing goes on under the old one."""
     _change(tx, core, staff_id, role=role.value, team=team)

@@ -20,6 +20,7 @@ from core.web.rendering import render
 log = structlog.get_logger("web")
 
 AWAY_MS = 2_000
+OF_STAFF = ("/desk", "/review", "/rights", "/admin", "/policy/", "/retention", "/processors", "/disclosures")
 
 
 class Edge:
@@ -60,7 +61,7 @@ def answer(request: Request, refusal: Refusal) -> Response:
     sentence = i18n.gettext(lang, refusal.sentence)
     if not wants_page(request):
         return json(request, {"error": refusal.code, "message": sentence, **refusal.fields}, refusal.status)
-    if isinstance(refusal, NotSignedIn) and request.url.path.startswith(("/desk", "/review", "/rights", "/admin")):
+    if isinstance(refusal, NotSignedIn) and request.url.path.startswith(OF_STAFF):
         return RedirectResponse("/desk/sign-in", status_code=303)
     return render(request, "refusal.html", status=refusal.status, code=refusal.code, sentence=sentence)
 

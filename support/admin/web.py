@@ -17,7 +17,7 @@ from core.identity.staff import NewMember
 from core.refusals import Refusal
 from core.services import core_of
 from core.web.bodies import form
-from support.admin import first, overview, roster
+from support.admin import first, overview, reviews, roster
 from support.desk.badges import ROLE_LABELS, show, staff_page
 
 
@@ -60,6 +60,31 @@ async def disable(request: Request, caller: Caller) -> Response:
     return RedirectResponse("/admin", status_code=303)
 
 
+@staff_page(Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR)
+async def read_access(request: Request, caller: Caller) -> Response:
+    """Who may see what, and whose review is due."""
+    core = core_of(request)
+    return show(
+        request,
+        caller,
+        "admin/access.html",
+        here="access",
+        lines=await core.database.read(reviews.read, core.policy, caller, now=clock.now()),
+        review_days=core.policy.days("access_review"),
+        unused_days=core.policy.days("unused_access"),
+    )
+
+
+@staff_page(Role.PRIVACY_OFFICER)
+async def decide_access(request: Request, caller: Caller) -> Response:
+    """Confirm or revoke what a colleague may see."""
+    fields = await form(request)
+    core, member = core_of(request), str(request.path_params["staff"])
+    decision: reviews.Decision = "revoked" if fields.get("decision") == "revoked" else "confirmed"
+    await core.database.write(reviews.decide, core, caller, member, decision, now=clock.now())
+    return RedirectResponse("/admin/access", status_code=303)
+
+
 async def _overview(
     request: Request,
     caller: Caller,
@@ -97,6 +122,8 @@ def _holdings(request: Request) -> Sequence[Holding]:
 routes = [
     *first.routes,
     Route("/admin", look, methods=["GET"]),
+    Route("/admin/access", read_access, methods=["GET"]),
+    Route("/admin/access/{staff}", decide_access, methods=["POST"]),
     Route("/admin/staff", add, methods=["POST"]),
     Route("/admin/staff/{staff}/disable", disable, methods=["POST"]),
 ]

@@ -35,6 +35,7 @@ ADMINISTERING = frozenset({Role.ADMIN})
 REGISTERING = frozenset({Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
 DISCLOSING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.AUDITOR})
 RETAINING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
+OVERSEEING = frozenset({Role.SUPERVISOR, Role.PRIVACY_OFFICER, Role.ADMIN, Role.AUDITOR})
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,9 @@ class Badge:
     may_see_retention: bool
     may_see_processors: bool
     may_see_disclosures: bool
+    may_oversee: bool
+    may_review_access: bool
+    may_note_incidents: bool
 
     @property
     def home(self) -> str:
@@ -59,7 +63,7 @@ class Badge:
             return "/desk"
         if self.may_decide:
             return "/rights"
-        return "/admin" if self.may_administer else "/policy"
+        return "/admin" if self.may_administer else "/policy/register"
 
 
 def badge(caller: Caller) -> Badge:
@@ -76,6 +80,9 @@ def badge(caller: Caller) -> Badge:
         may_see_retention=caller.role in RETAINING,
         may_see_processors=caller.role in REGISTERING,
         may_see_disclosures=caller.role in DISCLOSING,
+        may_oversee=caller.role in OVERSEEING,
+        may_review_access=caller.role in OVERSEEING - {Role.SUPERVISOR},
+        may_note_incidents=caller.role in OVERSEEING - {Role.AUDITOR},
     )
 
 

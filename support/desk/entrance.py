@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from core import clock
+from core import clock, ledger
 from core.database import Transaction
 from core.identity import Caller, access, agreement, signins, staff
 from core.identity.models import StaffMember
@@ -33,6 +33,9 @@ BACKS = {
     "retention": "/retention",
     "processors": "/processors",
     "disclosures": "/disclosures",
+    "policy": "/policy/register",
+    "access": "/admin/access",
+    "incidents": "/admin/incidents",
 }
 
 
@@ -88,7 +91,7 @@ async def accept_agreement(request: Request) -> Response:
     try:
         if fields.get("agreed") != "yes":
             raise Invalid("not_agreed", _("Please tick the box to accept the agreement."))
-        await core_of(request).database.write(staff.sign_agreement, caller, fields.get("version", ""), now=clock.now())
+        await core_of(request).database.write(_sign, caller, fields.get("version", ""), now=clock.now())
     except Refusal as refusal:
         return _agreement(request, caller, refused=refusal)
     return RedirectResponse("/desk/welcome", status_code=303)
@@ -115,6 +118,12 @@ async def choose_language(request: Request) -> Response:
         raise Invalid("language", _("We do not speak that language yet."))
     await core_of(request).database.write(_choose_language, caller.id, fields["lang"])
     return RedirectResponse(BACKS.get(fields.get("back", ""), "/desk"), status_code=303)
+
+
+def _sign(tx: Transaction, caller: Caller, version: str, *, now: int) -> None:
+    """The signature and its entry in the ledger, which outlives the next signature."""
+    staff.sign_agreement(tx, caller, version, now=now)
+    ledger.append(tx, caller=caller, action="agreement.sign", object=("agreement", version), reason="R-3.2b", now=now)
 
 
 def _choose_language(tx: Transaction, staff_id: str, language: str) -> None:

@@ -20,6 +20,7 @@ from core.services import Core
 from core.web import i18n
 from support.orders import detail, orders
 from support.orders.orders import OrderView
+from support.shopper import others
 
 PAST_LIMIT = 10
 TONES = {"delivered": "good", "shipped": "info", "cancelled": "bad", "returned": "warn", "refunded": "warn"}
@@ -35,7 +36,7 @@ class Past(msgspec.Struct):
 
 
 class Customer(msgspec.Struct):
-    """The customer as staff may see her."""
+    """The customer as staff may see her; `for_other_ms` is when she said that it is about somebody who has agreed."""
 
     title: str
     email_masked: str | None
@@ -43,6 +44,7 @@ class Customer(msgspec.Struct):
     proven_ms: int | None
     locale: str
     topic: str
+    for_other_ms: int | None
     past: list[Past]
 
 
@@ -107,6 +109,7 @@ def _customer(tx: Transaction, core: Core, caller: Caller, row: Conversation, *,
         proven_ms=row.proven_ms,
         locale=row.locale,
         topic=made[0].topic,
+        for_other_ms=others.said_ms(tx, row.id),
         past=_past(tx, caller, row, now=now),
     )
 

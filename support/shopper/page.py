@@ -10,7 +10,8 @@ from core.masking import mask_email
 from core.services import Core
 from core.web import csrf, shelf
 from core.web.i18n import NAMES
-from support.shopper import proof, start
+from support.shopper import minors, news, proof, start
+from support.shopper.news import News
 
 TOPICS = ("order", "return", "product", "other")
 
@@ -23,14 +24,23 @@ class Known:
     conversation: Conversation | None
     has_agreed: bool
     email: str | None
+    news: News | None = None
+    needs_guardian: bool = False
 
 
-def look(tx: Transaction, core: Core, caller: Caller | None, *, now: int) -> Known:
+def look(tx: Transaction, core: Core, caller: Caller | None, lang: str = "en", *, now: int) -> Known:
     """What we know of whoever asks."""
     if caller is None:
         return Known(None, None, has_agreed=False, email=None)
-    email = mask_email(proof.address_of(tx, core, caller)) if caller.kind == "person" else None
-    return Known(caller, start.current(tx, caller, now=now), start.has_agreed(tx, core, caller), email)
+    has_agreed = start.has_agreed(tx, core, caller)
+    return Known(
+        caller,
+        start.current(tx, caller, now=now),
+        has_agreed,
+        mask_email(proof.address_of(tx, core, caller)) if caller.kind == "person" else None,
+        news.of(tx, core, caller, lang, has_agreed=has_agreed, now=now),
+        minors.needs_guardian(tx, core, caller.ref),
+    )
 
 
 def boot(core: Core, known: Known, *, lang: str, is_framed: bool, now: int) -> dict[str, Any]:  # Any: JSON values

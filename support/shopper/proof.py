@@ -22,6 +22,7 @@ from core.identity.signins import Fresh
 from core.refusals import NotSignedIn
 from core.services import Core
 from media.uploads import Media
+from support.shopper import minors, others
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,5 +76,7 @@ def leave(tx: Transaction, core: Core, sign_ins: list[str]) -> None:
 
 def _retire(tx: Transaction, core: Core, guest: Caller, person: Caller) -> None:
     acknowledgements.carry_over(tx, guest.ref, person.ref)
+    minors.carry_over(tx, guest.ref, person.ref)
+    others.carry_over(tx, guest.ref, person.ref)
     assert guest.sign_in is not None
     signins.end(tx, core.hub, guest.sign_in)

@@ -25,6 +25,7 @@ from core.identity.signins import Holder
 from core.refusals import Conflict
 from core.services import Core
 from support.mydata import restrictions
+from support.shopper import minors, news
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,20 @@ async def start(
 
     Raises:
         Conflict: code `policy_changed`: she agreed to another version than the one in force.
+        NotAllowed: code `guardian_needed`: she said to be a minor, and no guardian has agreed.
     """
     if agreement.policy_version != core.policy.version:
         raise Conflict("policy_changed", "Our policy has changed. Please read the new notice and agree to it.")
     agreed, sign_in = await core.database.write(_agree, core, caller, agreement, device, now=now)
-    known = await core.database.read(current, agreed, now=now)
+    return Started(await at_the_desk(core, agreed, topic, agreement.locale, now=now), agreed, sign_in)
+
+
+async def at_the_desk(core: Core, caller: Caller, topic: str | None, locale: str, *, now: int) -> Conversation:
+    """Her open conversation, or a new one; only for somebody whose answer is on record."""
+    known = await core.database.read(current, caller, now=now)
     if known is None or known.state != "open":
-        known = await _open(core, agreed, topic, agreement.locale, now=now)
-    return Started(known, agreed, sign_in)
+        known = await _open(core, caller, topic, locale, now=now)
+    return known
 
 
 def current(tx: Transaction, caller: Caller, *, now: int) -> Conversation | None:
@@ -75,14 +82,19 @@ def has_agreed(tx: Transaction, core: Core, caller: Caller) -> bool:
     if restrictions.waits_for_answer(tx, caller.ref):
         return False
     policy = core.policy
-    return acknowledgements.has_agreed(tx, caller.ref, policy_version=policy.version, policy_sha256=policy.sha256)
+    return not minors.needs_guardian(tx, core, caller.ref) and acknowledgements.has_agreed(
+        tx, caller.ref, policy_version=policy.version, policy_sha256=policy.sha256, answers=policy.answers
+    )
 
 
 def require_agreement(tx: Transaction, core: Core, caller: Caller) -> None:
-    """Refuse content before the policy in force is agreed to. Raises: NotAllowed."""
+    """Refuse content before the policy in force is agreed to, for a minor by a guardian. Raises: NotAllowed."""
     restrictions.require_answer(tx, caller.ref)
+    minors.require_guardian(tx, core, caller.ref)
     policy = core.policy
-    acknowledgements.require(tx, caller.ref, policy_version=policy.version, policy_sha256=policy.sha256)
+    acknowledgements.require(
+        tx, caller.ref, policy_version=policy.version, policy_sha256=policy.sha256, answers=policy.answers
+    )
 
 
 def _agree(
@@ -100,7 +112,8 @@ def _agree(
         channel=agreement.channel,
         shown_ms=min(agreement.shown_ms, now),
     )
-    acknowledgements.record(tx, caller.ref, shown, now=now)
+    minors.require_guardian(tx, core, caller.ref)
+    acknowledgements.record(tx, caller.ref, shown, news.answer(tx, core, caller), now=now)
     restrictions.agree_again(tx, caller, now=now)
     return caller, sign_in
 

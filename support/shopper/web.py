@@ -8,15 +8,18 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from core import clock
+from core.database import Transaction
 from core.identity import access, login
+from core.identity.acknowledgements import Shown
 from core.identity.callers import Caller
 from core.identity.codes import Asker, Typed
 from core.refusals import NotSignedIn
-from core.services import core_of
+from core.services import Core, core_of
 from core.web import headers, i18n
 from core.web.bodies import body, json
 from core.web.rendering import render
-from support.shopper import page, proof, shelf, start
+from support.policy import notices
+from support.shopper import guardian, news, others, page, proof, shelf, start
 
 
 class Start(msgspec.Struct, forbid_unknown_fields=True):
@@ -47,6 +50,12 @@ class OrderChoice(msgspec.Struct, forbid_unknown_fields=True):
     """Which of her orders."""
 
     order: str
+
+
+class Attestation(msgspec.Struct, forbid_unknown_fields=True):
+    """That it is about somebody else, who has agreed to that."""
+
+    attested: Literal[True]
 
 
 class Nothing(msgspec.Struct, forbid_unknown_fields=True):
@@ -152,12 +161,45 @@ async def link_order(request: Request) -> Response:
     return json(request, {})
 
 
+async def attest(request: Request) -> Response:
+    """Say that a conversation is about somebody else, who has agreed to that."""
+    core, lang = core_of(request), i18n.negotiate(request)
+    caller = await _shopper(request)
+    await body(request, Attestation)
+    conversation = str(request.path_params["conversation"])
+    await core.database.write(others.attest, core, caller, conversation, lang, now=clock.now())
+    return json(request, {})
+
+
 async def _page(request: Request, *, is_framed: bool) -> Response:
     core, now, lang = core_of(request), clock.now(), i18n.negotiate(request)
     caller = await access.shopper(request)
-    known = await core.database.read(page.look, core, caller, now=now)
+    known = await core.database.read(page.look, core, caller, lang, now=now)
+    if known.news is not None:
+        known = await core.database.write(_tell, core, known, lang, "widget" if is_framed else "chat", now=now)
     boot = page.boot(core, known, lang=lang, is_framed=is_framed, now=now)
-    return render(request, "shopper/chat.html", boot=boot, topics=page.TOPICS)
+    return render(
+        request,
+        "shopper/chat.html",
+        boot=boot,
+        topics=page.TOPICS,
+        news=known.news,
+        needs_guardian=known.needs_guardian,
+        adult_age=core.policy.number("adult_age"),
+    )
+
+
+def _tell(tx: Transaction, core: Core, known: page.Known, lang: str, channel: str, *, now: int) -> page.Known:
+    """Keep that her page told her of a change; where going on is enough, take that she came back as her answer."""
+    assert known.caller is not None
+    assert known.news is not None
+    policy = core.policy
+    if known.news.kind == "coming":
+        notices.note(tx, known.caller.ref, known.news.version, "page", now=now)
+    shown = Shown(policy.version, policy.sha256, lang, channel, now)
+    if known.news.kind == "asks" and news.go_on(tx, core, known.caller, shown, now=now):
+        return page.look(tx, core, known.caller, lang, now=now)
+    return known
 
 
 async def _shopper(request: Request) -> Caller:
@@ -192,6 +234,8 @@ routes = [
     Route("/shopper/verify", verify, methods=["POST"]),
     Route("/shopper/signout", sign_out, methods=["POST"]),
     Route("/shopper/here", here, methods=["POST"]),
+    *guardian.routes,
     Route("/shopper/orders", orders),
     Route("/shopper/conversations/{conversation}/order", link_order, methods=["POST"]),
+    Route("/shopper/conversations/{conversation}/attestation", attest, methods=["POST"]),
 ]

@@ -11,7 +11,18 @@ from tests.browser.people import at_the_desk, on_the_page
 from tests.site import Site
 
 WIDTHS = (320, 390, 1440)
-PUBLIC = ("/demo/shop", "/chat", "/chat/frame", "/desk/sign-in", "/policy", "/admin/start", "/demo/mailbox", "/nowhere")
+PUBLIC = (
+    "/demo/shop",
+    "/chat",
+    "/chat/frame",
+    "/chat/minor",
+    "/desk/sign-in",
+    "/policy",
+    "/policy/changes/2023-10-11",
+    "/admin/start",
+    "/demo/mailbox",
+    "/nowhere",
+)
 LOOKS = [(lang, scheme) for lang in ("en", "zh-Hant") for scheme in ("light", "dark")]
 
 SMALL_TARGETS = """
@@ -158,6 +169,28 @@ def disclosing(site: Site, page: Page, lang: str) -> None:
     expect(page.locator("h1")).to_have_text("DOC-115")
 
 
+def register_of_clauses(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/policy/register?lang={lang}")
+    expect(page.locator("[id='clause-5(2)2']")).to_be_visible()
+    if page.locator("main table summary").count():
+        page.locator("main table summary").first.click()
+
+
+def versions_of_the_policy(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/policy/versions?lang={lang}")
+    expect(page.get_by_role("main")).to_contain_text("2023-10-11")
+
+
+def incidents(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/admin/incidents?lang={lang}")
+    expect(page.locator("#summary")).to_be_visible()
+
+
+def review_of_access(site: Site, page: Page, lang: str) -> None:
+    page.goto(f"{site.url}/admin/access?lang={lang}")
+    expect(page.get_by_role("main")).to_contain_text("Mei")
+
+
 @pytest.mark.parametrize(("lang", "scheme"), LOOKS)
 @pytest.mark.parametrize(
     ("login", "arrive"),
@@ -171,6 +204,10 @@ def disclosing(site: Site, page: Page, lang: str) -> None:
         ("ines", keeping),
         ("ines", registering),
         ("ines", disclosing),
+        ("yun", register_of_clauses),
+        ("yun", versions_of_the_policy),
+        ("ines", review_of_access),
+        ("ines", incidents),
     ],
 )
 def test_the_pages_of_staff(

@@ -9,7 +9,7 @@ import './right.js';
 
 /** @import { Desk } from './desk.js' */
 /** @typedef {{id: string, created_ms: number, state: string, is_open_to: boolean}} Past */
-/** @typedef {{title: string, email_masked: string | null, proof: string, proven_ms: number | null, locale: string, topic: string, past: Past[]}} Customer */
+/** @typedef {{title: string, email_masked: string | null, proof: string, proven_ms: number | null, locale: string, topic: string, for_other_ms: number | null, past: Past[]}} Customer */
 /** @typedef {{name: string, quantity: number, price: string, options: string[]}} Item */
 /** @typedef {{id: string, number: string, placed_ms: number | null, status_label: string, tone: string, total: string,
  *   lines: Item[], recipient: string, address: string, phone: string, payments: string[]}} Order */
@@ -100,6 +100,7 @@ const customerCard = (customer) => html`
       ${fact(t('customer_email'), customer.email_masked ?? '')}
       ${fact(t('customer_identity'), proof(customer))}
       ${fact(t('customer_language'), locale(customer.locale))}
+      ${fact(t('customer_other'), customer.for_other_ms === null ? '' : t('other_said', { time: `${day(customer.for_other_ms)} ${clock(customer.for_other_ms)}` }))}
       ${fact(t('customer_topic'), has(`topic_${customer.topic}`) ? t(`topic_${customer.topic}`) : customer.topic)}
     </dl>
   </section>

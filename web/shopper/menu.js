@@ -18,6 +18,7 @@ export function openMenu(page, talk) {
       else showOrders(talk);
     },
     login: () => talk.login.open(),
+    other: () => void attest(talk),
     leave: () => void leave(talk),
     language: () => undefined,
   };
@@ -62,6 +63,18 @@ async function proven(talk, standing, wantsOrders) {
   talk.say(t('login.done'));
   if (wantsOrders) showOrders(talk);
   else void talk.orders.load();
+}
+
+/** She speaks for somebody else, who has agreed to that. @param {Talk} talk */
+async function attest(talk) {
+  if (!confirm(t('other.sure'))) return;
+  try {
+    await post(`/shopper/conversations/${talk.conversation}/attestation`, { attested: true });
+    talk.complain('');
+    talk.say(t('other.done'));
+  } catch (error) {
+    talk.complain(error instanceof Refused ? error.message : t('error.fault'));
+  }
 }
 
 /** The queue goes only when the server has let her go: one that could not be asked takes nothing away. @param {Talk} talk */

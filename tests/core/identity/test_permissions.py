@@ -83,7 +83,7 @@ def test_the_table_of_the_specification_names_every_operation() -> None:
     assert set(TABLE) == set(Operation)
 
 
-@pytest.mark.clause("3(1)")
+@pytest.mark.clause("3(1)", "4(2)2")
 @pytest.mark.parametrize(("role", "operation"), CELLS)
 def test_a_role_may_do_what_its_cell_says_and_nothing_else(role: Role, operation: Operation) -> None:
     caller = STAFF[role]
@@ -139,7 +139,7 @@ def test_a_transcript_opens_for_a_purpose_and_not_without_one() -> None:
     assert refusal.value.code == "purpose_needed"
 
 
-@pytest.mark.clause("1(3)")
+@pytest.mark.clause("1(3)", "1(4)", "4(1)4")
 @pytest.mark.parametrize("purpose", [Purpose.P3_MARKETING, Purpose.P4_NOTICE_ANALYTICS])
 def test_conversations_are_closed_to_marketing_and_analysis(purpose: Purpose) -> None:
     with pytest.raises(NotAllowed) as refusal:

@@ -47,6 +47,7 @@ def test_staff_sign_ins_and_the_agreement_last_as_long_as_the_policy_says(rules:
     assert lifetime.absolute_ms == rules.span_ms("staff_absolute")
     assert rules.value("agreement_version") == agreement.VERSION
     assert rules.span_ms("agreement") == agreement.RENEWED_AFTER_MS
+    assert rules.span_ms("agreement_resign") == agreement.SIGNED_AGAIN_WITHIN_MS
 
 
 @pytest.mark.clause("2(5)")

@@ -170,7 +170,7 @@ async def test_a_copy_of_the_keystore_is_private_marked_and_opens(settings: Sett
         house.core.vault.key(ann.conversation.dek_id, scope=ann.conversation.id, owner=ann.caller.ref)
 
 
-@pytest.mark.clause("5(1)3")
+@pytest.mark.clause("4(1)1", "5(1)3")
 async def test_copies_past_their_time_go_and_strangers_stay(settings: Settings, tmp_path: Path) -> None:
     ring = tmp_path / "ring"
     now = clock.now()

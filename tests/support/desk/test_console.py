@@ -169,7 +169,7 @@ async def test_the_side_panel_speaks_of_the_order_in_the_readers_words(core: Cor
     ]
 
 
-@pytest.mark.clause("3(2)")
+@pytest.mark.clause("1(2)", "3(2)")
 async def test_looking_at_a_customer_is_in_the_ledger(core: Core, desk: httpx.AsyncClient) -> None:
     mei, yiting = await member(core, "mei.lin"), await shopper(core)
     made = await conversation(core, yiting, "Hello")

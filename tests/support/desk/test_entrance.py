@@ -170,7 +170,9 @@ async def test_the_chosen_language_stays(core: Core, door: httpx.AsyncClient) ->
     assert '<html lang="zh-Hant"' in (await door.get("/desk", headers=mei.page)).text
 
 
-@pytest.mark.parametrize(("role", "home"), [(Role.AGENT, "/desk"), (Role.ADMIN, "/admin"), (Role.AUDITOR, "/policy")])
+@pytest.mark.parametrize(
+    ("role", "home"), [(Role.AGENT, "/desk"), (Role.ADMIN, "/admin"), (Role.AUDITOR, "/policy/register")]
+)
 async def test_each_role_has_its_first_page(core: Core, door: httpx.AsyncClient, role: Role, home: str) -> None:
     someone = await member(core, "someone", role)
 
