@@ -29,8 +29,8 @@ from chat import poll, socket
 from core.identity import access
 from core.settings import Settings
 from core.web import access_log, csrf, edge, headers
+from support.carriers import CARRIERS
 from support.house import House
-from support.rights import carrying
 
 
 class Application(Starlette):
@@ -60,7 +60,7 @@ def create(house: House) -> Starlette:
     )
     app.state.house = house
     app.state.core, app.state.media, app.state.chat = house.core, house.media, house.chat
-    app.state.carriers = carrying.CARRIERS
+    app.state.carriers = CARRIERS
     app.state.draining = False
     return app
 

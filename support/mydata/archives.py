@@ -57,11 +57,25 @@ async def ask(core: Core, caller: Caller, locale: str, *, now: int) -> CopyArchi
     if await core.database.read(_standing, caller.ref, now=now):
         raise _there()
     wish = await wishes.hear(core, caller, Kind.COPY, locale, now=now)
+    return await _keep(core, caller, caller.ref, locale, wish.id, now=now)
+
+
+async def order(core: Core, caller: Caller, subject: str, locale: str, *, now: int) -> CopyArchive:
+    """Have a copy made for a person whose request the caller decides, who answers it, too; only she can fetch it.
+
+    Raises: Conflict, while one is being made or still to be had.
+    """
+    return await _keep(core, caller, subject, locale, None, now=now)
+
+
+async def _keep(
+    core: Core, caller: Caller, subject: str, locale: str, request_id: str | None, *, now: int
+) -> CopyArchive:
     archive_id = ids.new()
-    key = await core.vault.create(archive_id, caller.ref)
+    key = await core.vault.create(archive_id, subject)
     row = CopyArchive(
         id=archive_id,
-        subject=caller.ref,
+        subject=subject,
         dek_id=key.id,
         blob=ids.new(),
         state=ASKED,
@@ -69,7 +83,7 @@ async def ask(core: Core, caller: Caller, locale: str, *, now: int) -> CopyArchi
         created_ms=now,
         expires_ms=core.policy.expires_ms(KEPT_AS, now),
         downloads_left=core.policy.number("copy_downloads"),
-        request_id=wish.id,
+        request_id=request_id,
     )
     try:
         return await core.database.write(_ask, core, row, caller, now=now)

@@ -29,12 +29,18 @@ STOPPED: Final = "Nobody here uses your conversations and files any more. They s
 def stop(tx: Transaction, core: Core, caller: Caller, request_id: str, *, now: int) -> None:
     """Freeze everything of the caller's; saying it twice changes nothing."""
     wishes.prove(tx, core, caller, request_id, now=now)
-    if in_force(tx, caller.ref) is None:
-        row = Restriction(id=ids.new(), subject=caller.ref, since_ms=now, request_id=request_id)
-        tx.session.add(row)
-        frozen = freezing.freeze(tx, core, caller.ref, now=now)
-        _note(tx, caller, "processing.stop", f"conversations-{frozen}", now=now)
+    freeze(tx, core, caller, caller.ref, request_id, now=now)
     wishes.grant(tx, core, request_id, STOPPED, now=now)
+
+
+def freeze(tx: Transaction, core: Core, caller: Caller, subject: str, request_id: str, *, now: int) -> int:
+    """Freeze everything of the subject's for her request; how many conversations, none the second time."""
+    if in_force(tx, subject) is not None:
+        return 0
+    tx.session.add(Restriction(id=ids.new(), subject=subject, since_ms=now, request_id=request_id))
+    frozen = freezing.freeze(tx, core, subject, now=now)
+    _note(tx, caller, subject, "processing.stop", f"conversations-{frozen}", now=now)
+    return frozen
 
 
 def lift(tx: Transaction, core: Core, caller: Caller, *, now: int) -> None:
@@ -45,7 +51,7 @@ def lift(tx: Transaction, core: Core, caller: Caller, *, now: int) -> None:
     row.lifted_ms = now
     tx.session.add(row)
     thawed = freezing.thaw(tx, core, caller.ref)
-    _note(tx, caller, "processing.go_on", f"conversations-{thawed}", now=now)
+    _note(tx, caller, caller.ref, "processing.go_on", f"conversations-{thawed}", now=now)
 
 
 def in_force(tx: Transaction, subject: str) -> Restriction | None:
@@ -71,11 +77,12 @@ def agree_again(tx: Transaction, caller: Caller, *, now: int) -> None:
     waiting = (col(Restriction.subject) == caller.ref) & col(Restriction.lifted_ms).is_(None)
     again = update(Restriction).where(waiting, col(Restriction.agreed_ms).is_(None)).values(agreed_ms=now)
     if tx.execute(again.returning(col(Restriction.id))).all():
-        _note(tx, caller, "policy.agree_again", "ok", now=now)
+        _note(tx, caller, caller.ref, "policy.agree_again", "ok", now=now)
 
 
-def _note(tx: Transaction, caller: Caller, action: str, result: str, *, now: int) -> None:
-    about = (caller.kind, caller.id)
+def _note(tx: Transaction, caller: Caller, subject: str, action: str, result: str, *, now: int) -> None:
+    kind, _, subject_id = subject.partition(":")
+    about = (kind, subject_id)
     ledger.append(
         tx, caller=caller, action=action, object=about, purpose="P1_LEGAL", reason=RULE, result=result, now=now
     )

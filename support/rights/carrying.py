@@ -38,12 +38,12 @@ class Order:
 
 
 async def erase(house: House, caller: Caller, order: Order) -> str:
-    """Erase the person; the counts, as a code. Repeating it is harmless."""
+    """Erase the person; the counts, as a code, and how much a hold keeps. Repeating it is harmless."""
     permissions.require(
         caller, Operation.ERASE, Resource("person", order.subject), Purpose.P1_LEGAL, case=order.request
     )
     done = await erasure.run(house.core, house.holdings, order.subject, caller=caller, now=order.now)
-    return f"objects-{done.objects}.rows-{done.rows}.keys-{done.keys}.files-{done.files}"
+    return f"objects-{done.objects}.rows-{done.rows}.keys-{done.keys}.files-{done.files}.held-{done.held}"
 
 
 CARRIERS: Final[Mapping[str, Carrier]] = MappingProxyType({Kind.DELETE: erase})
