@@ -25,7 +25,6 @@ from tests.support.desk.house import Member, app_of, browser, conversation, link
 
 P2 = Purpose.P2_CONTRACT_AFTERSALES
 WORDS = "the quokka cup broke"
-pytestmark = [pytest.mark.clause("3(2)"), pytest.mark.clause("4(2)2")]
 
 
 @dataclass(frozen=True)
@@ -73,6 +72,7 @@ async def asked(scene: Scene, way: str) -> httpx.Response:
             return await page.get("/desk/inbox", headers=mine.headers)
 
 
+@pytest.mark.clause("3(2)", "4(2)2")
 @pytest.mark.parametrize(
     ("way", "shows"),
     [
@@ -117,6 +117,7 @@ def review_transcript(scene: Scene, tx: Transaction) -> object:
     return transcript.open_(tx, scene.core, scene.lee.caller, scene.made.id, Reading(P2), now=clock.now())
 
 
+@pytest.mark.clause("3(2)", "4(2)2")
 @pytest.mark.parametrize("read", [read_history, open_socket, watch_inbox, search, review_transcript])
 async def test_a_reading_stands_or_falls_with_its_entry(
     scene: Scene, read: Callable[[Scene, Transaction], object]

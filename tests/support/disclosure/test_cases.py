@@ -123,16 +123,17 @@ def test_every_ground_names_its_clause_and_the_policy_knows_it(rules: Policy) ->
         assert name == "HAZARD" or clause.values["ground"] == name
 
 
+@pytest.mark.clause("4(1)7", "4(3)1", "4(3)3", "4(3)4", "4(3)5", "4(3)6", "4(3)7")
 @pytest.mark.parametrize(
     "ground",
     [
-        pytest.param("LAW", marks=pytest.mark.clause("4(3)1")),
-        pytest.param("COURT", marks=pytest.mark.clause("4(3)3")),
-        pytest.param("AGENCY", marks=pytest.mark.clause("4(3)4")),
-        pytest.param("PUBLIC", marks=pytest.mark.clause("4(3)5")),
-        pytest.param("HARM", marks=pytest.mark.clause("4(3)6")),
-        pytest.param("BENEFIT", marks=pytest.mark.clause("4(3)7")),
-        pytest.param("HAZARD", marks=pytest.mark.clause("4(1)7")),
+        "LAW",
+        "COURT",
+        "AGENCY",
+        "PUBLIC",
+        "HARM",
+        "BENEFIT",
+        "HAZARD",
     ],
 )
 def test_a_ground_is_not_satisfied_while_anything_it_demands_is_missing(ground: str) -> None:
