@@ -22,7 +22,7 @@ from core.settings import Settings
 from core.vault.keystore import Vault
 from media.blobs import LocalBlobs
 from media.uploads import Media
-from support import holdings
+from support import holdings, tables
 from support.backup import placing
 from support.backup.settling import Settled, settle_if_behind
 from support.migrating import check_schema, migrate
@@ -64,6 +64,7 @@ async def opened(settings: Settings) -> AsyncIterator[House]:
                 limits = Limits.open(settings)
                 core = Core(settings, database, vault, rules, hub, limits)
                 media = Media(core, LocalBlobs.open(settings))
+                assert tables.ALL, "every room's tables are known before they are checked"
                 kept = holdings.every(core, media)
                 check(kept, SQLModel.metadata, IMPERSONAL, rules)
                 async with turns.taken_in_turn(database, "restored"):
