@@ -188,6 +188,7 @@ class Holding:
     keys: Callable[[Transaction, Sequence[Ref]], list[int]] = _no_keys
     erase: EraseVerb = _nothing_erased
     export: Callable[[Copying], Iterator[Part]] = _nothing_to_copy
+    is_told: bool = True  # False: that something is in it may be a secret from the person whom it is about
     live: Callable[[Transaction], int] = _none_live
 
 

@@ -204,7 +204,8 @@ def _ledger() -> Holding:
         return [Held(Ref("ledger", subject), "R-3.2d", policy.expires_ms("audit", newest))] if newest else []
 
     def export(copying: Copying) -> Iterator[Part]:
-        for row in copying.tx.execute(select(ledger.ENTRY).where(_about(copying.subject)).order_by(ledger.ENTRY.c.seq)):
+        hers = select(ledger.ENTRY).where(_about(copying.subject), ledger.is_told())
+        for row in copying.tx.execute(hers.order_by(ledger.ENTRY.c.seq)):
             by = "you" if row.actor == copying.subject else row.role or row.actor.partition(":")[0]
             about = {"Act": row.action, "By": by, "Purpose": row.purpose or ""}
             yield Record("ledger", str(row.seq), row.at_ms, about)

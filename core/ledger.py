@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import rfc8785
-from sqlalchemy import DDL, Table, event, insert, select, update
+from sqlalchemy import DDL, ColumnElement, Table, event, insert, not_, or_, select, update
 from sqlmodel import Field, SQLModel
 
 from core.database import Millis, Transaction, insert_ignore, row_lock
@@ -76,6 +76,7 @@ class LedgerCheckpoint(SQLModel, table=True):
     note: str
 
 
+SECRET: Final = ("hold.", "disclosure.")
 ENTRY: Final[Table] = SQLModel.metadata.tables["ledger_entry"]
 HEAD: Final[Table] = SQLModel.metadata.tables["ledger_head"]
 CHECKPOINT: Final[Table] = SQLModel.metadata.tables["ledger_checkpoint"]
@@ -93,6 +94,12 @@ class Verdict:
     def is_whole(self) -> bool:
         """Whether every entry stands as it was written."""
         return self.first_bad is None
+
+
+def is_told() -> ColumnElement[bool]:
+    """Entries that the person whom they are about may know of: a hold would warn her, and a disclosure may be barred
+    from being told; what was disclosed and may be told stands in a section of its own (clause 4(3))."""
+    return not_(or_(*(ENTRY.c.action.startswith(secret) for secret in SECRET)))
 
 
 def append(

@@ -43,6 +43,7 @@ LIMITS: dict[str, Limit] = {
     "reveal.supervisor": Limit("40/hour", fails_closed=True),
     "shopper.start": Limit("20/minute", fails_closed=False),
     "socket.open": Limit("60/minute", fails_closed=False),
+    "rights.person": Limit("20/hour;60/day", fails_closed=False),
     "upload.person": Limit("20/hour", fails_closed=False),
 }
 

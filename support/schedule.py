@@ -113,6 +113,7 @@ def _rights(house: House) -> dict[str, Handler]:
 
     async def ring(_: Job) -> None:
         await ringing.ring(house.core, now=clock.now())
+        await house.core.database.write(deletions.revive, now=clock.now())
 
     async def report_unapproved(job: Job) -> None:
         verb, case = disclosures.report_unapproved, str(job.payload["case"])

@@ -19,6 +19,7 @@ class Person(SQLModel, table=True):
     created_ms: int = Field(sa_type=Millis)
     verified_ms: int | None = Field(default=None, sa_type=Millis)
     moved_ms: int | None = Field(default=None, sa_type=Millis)
+    returned_ms: int | None = Field(default=None, sa_type=Millis)  # proved her address again after very long
     erased_ms: int | None = Field(default=None, sa_type=Millis)
 
 

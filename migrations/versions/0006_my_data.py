@@ -12,6 +12,7 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("conversation", sa.Column("restricted_ms", sa.BigInteger(), nullable=True))
     op.add_column("person", sa.Column("moved_ms", sa.BigInteger(), nullable=True))
+    op.add_column("person", sa.Column("returned_ms", sa.BigInteger(), nullable=True))
     op.create_table(
         "copy_archive",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -63,5 +64,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in ("deletion", "restriction", "copy_archive"):
         op.drop_table(table)
+    op.drop_column("person", "returned_ms")
     op.drop_column("person", "moved_ms")
     op.drop_column("conversation", "restricted_ms")

@@ -25,6 +25,7 @@ def holding(core: Core) -> Holding:
     """The cases, what was chosen and who approved."""
     return Holding(
         name="disclosures",
+        is_told=False,
         title="What we gave to others",
         clause="4(3)1",
         tables=("disclosure", "disclosure_item", "disclosure_approval"),

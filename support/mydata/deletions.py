@@ -24,18 +24,20 @@ from core.holdings import Held, Holding
 from core.identity.callers import SYSTEM, Caller
 from core.identity.permissions import Operation
 from core.policy import Policy
-from core.refusals import Conflict, NotFound
+from core.refusals import Conflict, NotFound, Unavailable
 from core.services import Core
 from support.mydata import wishes
 from support.mydata.models import Deletion
 from support.privacy import ending, erasure
 from support.privacy.ending import Chosen, Ended
 from support.rights import letters, steps
-from support.rights.models import Kind
+from support.rights.models import Kind, RightsRequest, State
 
 JOB: Final = "mydata.delete"
 RULE: Final = "R-5.1.3b"
-WAITING, HELD, WITHDRAWN, DONE = "waiting", "held", "withdrawn", "done"
+WAITING, RUNNING, HELD = "waiting", "running", "held"
+ON_THE_WAY: Final = (WAITING, RUNNING, HELD)
+WITHDRAWN, REFUSED, DONE = "withdrawn", "refused", "done"
 CONTENT: Final = frozenset({"conversation", "attachment", "order", "person"})
 GONE: Final = (
     "What you asked for is deleted. When the backups of our keys have run out, nobody can read it in any backup either."
@@ -52,7 +54,7 @@ class Preview:
 
 def preview(tx: Transaction, holdings: Sequence[Holding], policy: Policy, subject: str, scope: str | None) -> Preview:
     """What deleting everything, or the conversation `scope`, would do; nothing is changed."""
-    planned = erasure.plan(tx, holdings, policy, subject)
+    planned = erasure.plan(tx, [holding for holding in holdings if holding.is_told], policy, subject)
     if scope is None:
         return Preview(planned.goes, planned.stays)
     inside = {ref for holding in holdings for ref in holding.within(tx, [scope])}
@@ -78,7 +80,7 @@ async def ask(core: Core, caller: Caller, scope: str | None, locale: str, *, now
 
 def take_back(tx: Transaction, core: Core, caller: Caller, deletion_id: str, *, now: int) -> None:
     """Nothing goes after all. Raises: NotFound, when it is not hers or not waiting any more."""
-    row = tx.session.get(Deletion, deletion_id)
+    row = _locked(tx, deletion_id)
     if row is None or row.subject != caller.ref or row.state not in (WAITING, HELD):
         raise NotFound
     row.state, row.ended_ms = WITHDRAWN, now
@@ -90,12 +92,24 @@ def take_back(tx: Transaction, core: Core, caller: Caller, deletion_id: str, *, 
 
 
 async def carry_out(core: Core, holdings: Sequence[Holding], deletion_id: str, *, now: int) -> None:
-    """Delete what was asked for, if its day has come; what is held is tried again tomorrow."""
-    row = await core.database.read(_due, deletion_id, now=now)
+    """Delete what was asked for, if its day has come; what is held is tried again tomorrow.
+
+    Raises: Unavailable, before its day: the clock of whoever calls is behind that of the jobs.
+    """
+    row = await core.database.write(_take, core, deletion_id, now=now)
     if row is None:
         return
     ended, certificate = await _delete(core, holdings, row, now=now)
     await core.database.write(_certify, core, holdings, row, ended, certificate, now=now)
+
+
+def revive(tx: Transaction, *, now: int) -> int:
+    """Plan again what is an hour behind: its job may have died, or been set aside by a restore; returns how many."""
+    late = select(Deletion.id).where(col(Deletion.state).in_(ON_THE_WAY), col(Deletion.due_ms) <= now - clock.HOUR)
+    found = list(tx.session.exec(late))
+    for deletion_id in found:
+        jobs.enqueue(tx, JOB, {"deletion": deletion_id}, run_ms=now, key=f"{deletion_id}.late.{now // clock.HOUR}")
+    return len(found)
 
 
 def of(tx: Transaction, subject: str) -> Sequence[Deletion]:
@@ -107,7 +121,7 @@ def of(tx: Transaction, subject: str) -> Sequence[Deletion]:
 def _check(tx: Transaction, caller: Caller, scope: str | None, *, now: int) -> None:
     if scope is not None:
         conversations.find(tx, caller, scope, Operation.ERASE, now=now)
-    if any(row.scope in (scope, None) and row.state in (WAITING, HELD) for row in of(tx, caller.ref)):
+    if any(row.scope in (scope, None) and row.state in ON_THE_WAY for row in of(tx, caller.ref)):
         raise Conflict("deletion_there", "You have asked for this already. It is on its way.")
 
 
@@ -141,20 +155,58 @@ async def _delete(core: Core, holdings: Sequence[Holding], row: Deletion, *, now
         done = await erasure.run(core, holdings, row.subject, now=now)
         return Ended(done.objects, done.rows, done.keys, done.files), done.id
 
+    scope = row.scope
+
     def choose(tx: Transaction) -> Chosen:
-        found = preview(tx, holdings, core.policy, row.subject, row.scope)
-        return {holding.name: [held.object for held in parts] for holding, parts in found.goes}
+        """Also what only a hold keeps: that is hidden, and spared."""
+        inside = {ref for holding in holdings for ref in holding.within(tx, [scope])}
+        wanted = erasure.wanted(tx, holdings, core.policy, row.subject)
+        return {name: [ref for ref in refs if ref.id == scope or ref in inside] for name, refs in wanted.items()}
 
     _, ended = await ending.end(core, holdings, choose, reason=RULE, now=now)
     return ended, row.id
 
 
-def _due(tx: Transaction, deletion_id: str, *, now: int) -> Deletion | None:
-    row = tx.session.get(Deletion, deletion_id)
-    if row is None or row.state not in (WAITING, HELD) or row.due_ms > now:
+def _take(tx: Transaction, core: Core, deletion_id: str, *, now: int) -> Deletion | None:
+    """Begin, so that nobody takes it back meanwhile; None when there is nothing to do, or the desk has decided so."""
+    row = _locked(tx, deletion_id)
+    if row is None or row.state not in ON_THE_WAY:
+        return None
+    if row.due_ms > now:
+        raise Unavailable("early", retry_ms=row.due_ms - now)
+    row.state = _decided(tx, row) or RUNNING
+    if row.state == HELD:
+        _again(tx, row, now=now)
+    elif row.state != RUNNING:
+        row.ended_ms = now
+    tx.session.add(row)
+    tx.session.flush()
+    if row.state != RUNNING:
+        _note(tx, SYSTEM, f"deletion.{row.state}", row, "request", now=now)
         return None
     tx.session.expunge(row)
     return row
+
+
+def _decided(tx: Transaction, row: Deletion) -> str | None:
+    """What the desk's decision about the request makes of it: refused for a time is held, refused for good ends."""
+    request = tx.session.get(RightsRequest, row.request_id)
+    if request is None or request.state not in (State.WITHDRAWN, State.REFUSED, State.CLOSED):
+        return None
+    if request.state == State.WITHDRAWN:
+        return WITHDRAWN
+    if not (request.decision or "").startswith(("REJ_", "REF_")):
+        return None
+    return HELD if request.review_ms is not None else REFUSED
+
+
+def _locked(tx: Transaction, deletion_id: str) -> Deletion | None:
+    return tx.session.get(Deletion, deletion_id, populate_existing=True, with_for_update=True)
+
+
+def _again(tx: Transaction, row: Deletion, *, now: int) -> None:
+    row.due_ms = now + clock.DAY
+    jobs.enqueue(tx, JOB, {"deletion": row.id}, run_ms=row.due_ms, key=f"{row.id}.{row.due_ms}")
 
 
 def _certify(  # noqa: PLR0917  (a deletion, and how it went)
@@ -167,15 +219,14 @@ def _certify(  # noqa: PLR0917  (a deletion, and how it went)
     *,
     now: int,
 ) -> None:
-    row = tx.session.get_one(Deletion, done.id)
-    if row.state not in (WAITING, HELD):
+    row = _locked(tx, done.id)
+    if row is None or row.state != RUNNING:
         return
     left = preview(tx, holdings, core.policy, row.subject, row.scope)
     row.certificate = certificate
     if _is_content(left.stays):
         row.state = HELD
-        again = now + clock.DAY
-        jobs.enqueue(tx, JOB, {"deletion": row.id}, run_ms=again, key=f"{row.id}.{again}")
+        _again(tx, row, now=now)
     else:
         row.state, row.ended_ms = DONE, now
     tx.session.add(row)
@@ -193,7 +244,7 @@ def _is_content(stays: Sequence[tuple[Holding, Sequence[Held]]]) -> bool:
 def _others(tx: Transaction, row: Deletion) -> bool:
     """Whether another deletion of the same request is still on its way."""
     return any(
-        each.id != row.id and each.request_id == row.request_id and each.state in (WAITING, HELD)
+        each.id != row.id and each.request_id == row.request_id and each.state in ON_THE_WAY
         for each in of(tx, row.subject)
     )
 

@@ -109,7 +109,7 @@ def talk(tx: Transaction, core: Core, caller: Caller, conversation_id: str, *, n
 
 
 def _kept(tx: Transaction, core: Core, holdings: Sequence[Holding], subject: str) -> list[Kept]:
-    counted = [(holding, len(holding.of(tx, core.policy, subject))) for holding in holdings]
+    counted = [(each, len(each.of(tx, core.policy, subject))) for each in holdings if each.is_told]
     return [Kept(each.title, each.clause, count, each.classes) for each, count in counted if count]
 
 

@@ -29,6 +29,7 @@ from media import names
 from support.house import House
 from support.mydata import archives, deletions, page, profile, restrictions, wishes
 from support.rights.models import Kind
+from support.shopper import minors
 
 HOME: Final = "/my-data"
 DOWNLOAD: Final = {"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; sandbox"}
@@ -94,10 +95,20 @@ async def enter(request: Request) -> Response:
         signed_in = await login.confirm(core, Typed(_asker(request), fields["code"]), now=now)
     except EXPLAINED as refusal:
         return await _door(request, refused=refusal)
+    if (guest := await _guest(request)) is not None:
+        await core.database.write(minors.carry_over, guest.ref, signed_in.caller.ref)
     response = _back(request, "")
     access.set_cookie(response, "person", signed_in.fresh.token)
     access.clear(response, "challenge")
     return response
+
+
+async def _guest(request: Request) -> Caller | None:
+    """Who this browser was before: whoever said to be a minor stays one (clause 6(2))."""
+    try:
+        return await access.caller(request, ("visitor",))
+    except NotSignedIn:
+        return None
 
 
 @own

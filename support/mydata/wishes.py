@@ -23,6 +23,7 @@ async def hear(
     core: Core, caller: Caller, kind: Kind, locale: str, *, words: str = "", conversation: str | None = None, now: int
 ) -> Received:
     """Receive the wish, which joins an open one of its kind; her fresh code proves who she is where one is needed."""
+    await core.limits.spend("rights.person", caller.ref)
     asked = Asked(kind, Channel.MY_DATA, caller.ref, words=words, locale=locale, conversation=conversation)
     return await requests.take(core, caller, asked, now=now)
 

@@ -124,7 +124,7 @@ def _readings(tx: Transaction, hers: Sequence[str]) -> list[Reading]:
     """What staff did with her objects, from the ledger, by role and act."""
     entry, sums = ledger.ENTRY.c, Counter[tuple[str, str]]()
     for start in range(0, len(hers), IDS_AT_ONCE):
-        of_hers = entry.object_id.in_(hers[start : start + IDS_AT_ONCE]) & entry.role.is_not(None)
+        of_hers = entry.object_id.in_(hers[start : start + IDS_AT_ONCE]) & entry.role.is_not(None) & ledger.is_told()
         counted = (
             select(entry.role, entry.action, func.count().label("times"))
             .where(of_hers)

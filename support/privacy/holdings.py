@@ -59,6 +59,7 @@ def _erase(tx: Transaction, refs: Sequence[Ref], *, now: int) -> int:
 def _holds() -> Holding:
     return Holding(
         name="holds",
+        is_told=False,
         title="What had to stay for a while",
         clause="5(2)4",
         tables=("hold",),

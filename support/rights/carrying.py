@@ -22,7 +22,7 @@ from core.refusals import Conflict, NotFound
 from support.house import House
 from support.privacy import erasure
 from support.rights import steps
-from support.rights.models import Kind, RightsRequest, State
+from support.rights.models import Channel, Kind, RightsRequest, State
 
 Carrier = Callable[[House, Caller, "Order"], Awaitable[str]]
 
@@ -61,15 +61,24 @@ async def carry_out(
     row = await house.core.database.write(_ready, caller, request_id)
     carrier = carriers.get(row.kind)
     if carrier is None or not row.subject.startswith("person:"):
-        raise Conflict("by_hand", "There is no button for this; do it by hand, then write the answer.")
+        raise _by_hand()
     done = await carrier(house, caller, Order(row.id, row.subject, row.locale, now))
     await house.core.database.write(_note, house, caller, request_id, done, now=now)
 
 
 def _ready(tx: Transaction, caller: Caller, request_id: str) -> RightsRequest:
+    """The request in progress. Raises: Conflict: code `by_hand`: it is about less than all that is the subject's, or
+    about somebody else's."""
     row = steps.for_decision(tx, caller, request_id, {State.IN_PROGRESS})
+    is_of_one = row.kind == Kind.DELETE and row.channel == Channel.MY_DATA and row.conversation_id is not None
+    if row.is_for_another or is_of_one:
+        raise _by_hand()
     tx.session.expunge(row)
     return row
+
+
+def _by_hand() -> Conflict:
+    return Conflict("by_hand", "There is no button for this; do it by hand, then write the answer.")
 
 
 def _note(tx: Transaction, house: House, caller: Caller, request_id: str, done: str, *, now: int) -> None:

@@ -108,6 +108,5 @@ def _is_stale(tx: Transaction, policy: Policy, subject: str | None, *, now: int)
     if person is None:
         return True
     last = person.verified_ms or person.created_ms
-    moved = person.moved_ms or 0
-    is_new = moved > now - policy.number("address_fresh_days") * clock.DAY
+    is_new = max(person.moved_ms or 0, person.returned_ms or 0) > now - policy.number("address_fresh_days") * clock.DAY
     return is_new or last <= now - policy.number("identity_stale_days") * clock.DAY

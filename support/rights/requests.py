@@ -23,7 +23,7 @@ from core.identity import people, permissions
 from core.identity.callers import SYSTEM, Caller
 from core.identity.permissions import Operation, Resource
 from core.masking import mask_cards
-from core.refusals import Conflict, NotFound
+from core.refusals import Conflict, NotFound, Refusal
 from core.services import Core
 from core.vault.keys import DataKey
 from support.rights import deadlines, letters, proving, steps
@@ -70,13 +70,13 @@ class Received:
 async def take(core: Core, caller: Caller, asked: Asked, *, now: int, received_ms: int | None = None) -> Received:
     """Receive a request, with its key made before and unmade when it joins another. Raises as `receive`."""
     fresh = await prepare(core)
-    kept: str | None = None
     try:
         received = await core.database.write(receive, core, caller, asked, fresh, now=now, received_ms=received_ms)
-        kept = received.id
-    finally:
-        if kept != fresh.id:
-            await core.vault.destroy([fresh.key.id], reason="unused")
+    except Refusal:  # only then is it certain that nothing stands
+        await core.vault.destroy([fresh.key.id], reason="unused")
+        raise
+    if received.id != fresh.id:
+        await core.vault.destroy([fresh.key.id], reason="unused")
     return received
 
 
@@ -231,7 +231,9 @@ def _open_one(tx: Transaction, core: Core, asked: Asked, mac: bytes | None, *, n
         return None
     whose = RightsRequest.sender_mac == mac if asked.subject is None else RightsRequest.subject == asked.subject
     since = now - core.policy.span_ms("merge")
-    alike = (RightsRequest.kind == asked.kind, RightsRequest.is_for_another == asked.is_for_another)
+    channel, is_hers = col(RightsRequest.channel), asked.channel is Channel.MY_DATA
+    same_way = channel == Channel.MY_DATA if is_hers else channel != Channel.MY_DATA  # the product answers hers itself
+    alike = (RightsRequest.kind == asked.kind, RightsRequest.is_for_another == asked.is_for_another, same_way)
     wanted = select(RightsRequest).where(
         whose, *alike, col(RightsRequest.state).in_(OPEN), RightsRequest.received_ms > since
     )

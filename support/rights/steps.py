@@ -41,7 +41,10 @@ def find(tx: Transaction, request_id: str) -> RightsRequest:
 def locked(tx: Transaction, request_id: str) -> RightsRequest:
     """The request, locked until the commit. Raises: NotFound."""
     tx.execute(row_lock(tx, select_core(col(RightsRequest.id)).where(col(RightsRequest.id) == request_id)))
-    return find(tx, request_id)
+    row = find(tx, request_id)
+    tx.session.flush()
+    tx.session.refresh(row)  # it may have been read before the lock was had
+    return row
 
 
 def _named(request_id: str) -> SelectOfScalar[RightsRequest]:

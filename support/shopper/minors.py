@@ -101,7 +101,11 @@ def carry_over(tx: Transaction, guest: str, person: str) -> None:
     if declared is None:
         return
     insert_ignore(tx, tables["minor"], [{"subject": person, "declared_ms": declared.declared_ms}], ("subject",))
-    for row in tx.session.exec(select(GuardianConsent).where(GuardianConsent.minor_ref == guest)).all():
+    hers = tx.session.get(Person, person.removeprefix("person:"))
+    given = select(GuardianConsent).where(GuardianConsent.minor_ref == guest)
+    if hers is not None:  # who turns out to have given her own address has no guardian yet
+        given = given.where(GuardianConsent.guardian_mac != hers.email_mac)
+    for row in tx.session.exec(given).all():
         copied = {**row.model_dump(), "id": ids.new(), "minor_ref": person}
         insert_ignore(tx, tables["guardian_consent"], [copied], ("minor_ref", "policy_version"))
 

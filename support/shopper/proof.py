@@ -52,6 +52,8 @@ async def prove(core: Core, media: Media, typed: Typed, held: Held, conversation
     replaces = [held.person.sign_in] if held.person and held.person.sign_in else []
     signed_in = await login.confirm(core, typed, now=now, replaces=replaces)
     person = signed_in.caller
+    if held.guest is not None:  # who said to be a minor stays one, whether or not anything of hers comes along
+        await core.database.write(minors.carry_over, held.guest.ref, person.ref)
     if held.guest is None or conversation is None:
         return SignedIn(person, signed_in.fresh, guest_has_left=False)
     email = await core.database.read(address_of, core, person)
@@ -76,7 +78,6 @@ def leave(tx: Transaction, core: Core, sign_ins: list[str]) -> None:
 
 def _retire(tx: Transaction, core: Core, guest: Caller, person: Caller) -> None:
     acknowledgements.carry_over(tx, guest.ref, person.ref)
-    minors.carry_over(tx, guest.ref, person.ref)
     others.carry_over(tx, guest.ref, person.ref)
     assert guest.sign_in is not None
     signins.end(tx, core.hub, guest.sign_in)

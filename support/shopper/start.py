@@ -22,7 +22,7 @@ from core.identity.acknowledgements import Shown
 from core.identity.callers import Caller
 from core.identity.signins import Fresh as FreshSignIn
 from core.identity.signins import Holder
-from core.refusals import Conflict
+from core.refusals import Conflict, Refusal
 from core.services import Core
 from support.mydata import restrictions
 from support.shopper import minors, news
@@ -122,6 +122,6 @@ async def _open(core: Core, caller: Caller, topic: str | None, locale: str, *, n
     fresh: Fresh = await conversations.prepare(core, caller.ref)
     try:
         return await core.database.write(conversations.open_, core, caller, fresh, topic=topic, locale=locale, now=now)
-    except BaseException:
+    except Refusal:  # only then is it certain that nothing stands
         await core.vault.destroy([fresh.key.id], reason="unused")
         raise

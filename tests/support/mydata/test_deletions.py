@@ -44,7 +44,8 @@ async def test_everything_waits_a_day_and_then_goes(house: House) -> None:
     ann = await shopper(house, "ann@example.com", now=clock.now())
     asked = await deletions.ask(house.core, ann.caller, None, "en", now=clock.now())
 
-    await deletions.carry_out(house.core, house.holdings, asked.id, now=asked.due_ms - 1)
+    with pytest.raises(Unavailable):
+        await deletions.carry_out(house.core, house.holdings, asked.id, now=asked.due_ms - 1)
     still_there = await is_there(house, ann.conversation.id)
     await deletions.carry_out(house.core, house.holdings, asked.id, now=asked.due_ms)
 
@@ -224,6 +225,6 @@ async def test_a_deletion_that_was_stopped_halfway_is_finished_by_its_job(
     await deletions.carry_out(house.core, house.holdings, asked.id, now=asked.due_ms)
 
     (row,) = await rows(house, ann.caller.ref)
-    assert halfway == deletions.WAITING
+    assert halfway == deletions.RUNNING
     assert row.state == deletions.DONE
     assert not await is_there(house, ann.conversation.id)
