@@ -13,7 +13,7 @@ Boundary. A verb is one transaction with its ledger entry, which names the case 
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -125,12 +125,17 @@ def choose(  # noqa: PLR0917  (what of whose goes into which case)
     *,
     now: int,
 ) -> Disclosure:
-    """Say what exactly is to be given; what was chosen before is replaced. Raises: Refusal."""
+    """Say what exactly is to be given; what was chosen before is replaced, and a conversation ends where it ends now.
+
+    Raises:
+        Refusal: something does not go with the ground, the subject or the caller.
+    """
     row = _open_case(tx, caller, case_id)
     _check_items(tx, core, holdings, row, items, now=now)
     _check_team(tx, caller, row, items)
+    fixed = [_fixed(tx, item) for item in items]
     tx.execute(delete(DisclosureItem).where(col(DisclosureItem.disclosure_id) == row.id))
-    for item in items:
+    for item in fixed:
         tx.session.add(
             DisclosureItem(disclosure_id=row.id, kind=item.kind, object_id=item.id, first=item.first, last=item.last)
         )
@@ -313,6 +318,17 @@ def _check_team(tx: Transaction, caller: Caller, row: Disclosure, items: Sequenc
     for found in tx.execute(CONVERSATION.select().where(CONVERSATION.c.id.in_(chosen))):
         about = numbering.resource(found)
         permissions.require(caller, Operation.PROPOSE_EXPORT, about, _purpose(row.ground), case=row.id)
+
+
+def _fixed(tx: Transaction, item: Item) -> Item:
+    """A conversation with its last entry as of now: nobody approves what is written afterwards. Raises: Invalid."""
+    if item.kind != "conversation":
+        return item
+    newest = int(tx.execute(select(CONVERSATION.c.last_pub_seq).where(CONVERSATION.c.id == item.id)).scalar_one())
+    first, last = item.first or 1, min(item.last or newest, newest)
+    if first > last:
+        raise Invalid("range", "Give the first and the last entry of the conversation, in this order.")
+    return replace(item, first=first, last=last)
 
 
 def _is_range(item: Item) -> bool:

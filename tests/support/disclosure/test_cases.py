@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from chat.log import Draft
 from core import clock, ids, jobs, ledger
 from core.clock import DAY, HOUR
 from core.database import Transaction
@@ -29,7 +31,7 @@ from support.privacy import copies, erasure, holds, retention, verifying
 from support.privacy.holds import Wanted
 from support.processors import register
 from support.processors.register import Agreement
-from tests.support.privacy.conftest import CANARY, NOW, Shopper, conversation_of, house, shopper
+from tests.support.privacy.conftest import CANARY, NOW, Shopper, conversation_of, house, said, shopper
 from tests.support.privacy.test_retention import count, entries
 
 __all__ = ["house"]  # pytest finds it by its name
@@ -206,8 +208,9 @@ async def test_only_what_is_the_persons_can_be_chosen(house: House) -> None:
     for wrong in ([], [Item("metadata", "device")]):
         with pytest.raises(Invalid):
             await chosen(house, row, wrong)
-    with pytest.raises(Invalid):
-        await chosen(house, row, [Item("conversation", ann.conversation.id, 5, 2)])
+    for wrong_span in ((5, 2), (50, 99)):
+        with pytest.raises(Invalid):
+            await chosen(house, row, [Item("conversation", ann.conversation.id, *wrong_span)])
     with pytest.raises(NotFound):
         await chosen(house, row, [Item("conversation", bea.conversation.id)])
     await chosen(house, row, [Item("conversation", ann.conversation.id, 2, 5)])
@@ -251,6 +254,27 @@ async def test_a_range_gives_only_its_entries_and_a_picture_only_when_it_is_chos
         media = [name for name in file.namelist() if name.startswith("media/")]
     assert [line["fields"]["seq"] for line in lines if line["thread"]] == [1]
     assert [name.startswith(f"media/{ann.attachment}") for name in media] == [True]
+
+
+@pytest.mark.clause("4(3)3")
+@pytest.mark.parametrize("span", [(None, None), (2, None), (1, 99)])
+async def test_what_is_written_after_the_two_approvals_does_not_go_out(
+    house: House, tmp_path: Path, span: tuple[int | None, int | None]
+) -> None:
+    ann = await shopper(house, "ann@example.com")
+    row = await opened(house, "COURT", ann.caller.ref)
+    await chosen(house, row, [Item("conversation", ann.conversation.id, *span)])
+    await approved(house, row, OFFICER, SUPERVISOR)
+
+    late = Draft(ann.conversation.id, ann.caller, str(uuid.uuid4()), "message", {"text": "written afterwards"})
+    await said(house, [late], now=NOW)
+    await archived(house, row, tmp_path / "case.zip")
+
+    assert stands(house, row).is_cleared
+    with zipfile.ZipFile(tmp_path / "case.zip") as file:
+        given = file.read("conversations.jsonl").decode()
+    assert "We look into it." in given
+    assert "written afterwards" not in given
 
 
 @pytest.mark.clause("4(1)7")
