@@ -175,8 +175,15 @@ def preview(tx: Transaction, core: Core, caller: Caller, case_id: str, *, now: i
     row = _locked(tx, case_id)
     about = Resource("disclosure", row.id)
     permissions.require(caller, Operation.SECOND_EXPORT, about, _purpose(row.ground), case=row.id)
+    if not may_preview(caller, row):
+        raise NotFound
     _written(tx, caller, "disclosure.preview", row, now=now)
     return standing(tx, core, caller, case_id, now=now)
+
+
+def may_preview(caller: Caller, row: Disclosure) -> bool:
+    """A supervisor looks only into a case of somebody else's: her own would open anybody's things to her."""
+    return caller.role is not Role.SUPERVISOR or row.opened_by != caller.ref
 
 
 def give(tx: Transaction, core: Core, caller: Caller, case_id: str, *, now: int) -> Standing:
@@ -311,10 +318,12 @@ def _check_items(
 
 
 def _check_team(tx: Transaction, caller: Caller, row: Disclosure, items: Sequence[Item]) -> None:
-    """A supervisor proposes conversations of her own team only. Raises: NotFound."""
+    """A supervisor proposes conversations of her own team only; an officer adds the rest. Raises: NotFound."""
     if caller.role is not Role.SUPERVISOR:
         return
-    chosen = [item.id for item in items if item.kind == "conversation"]
+    if any(item.kind != "conversation" for item in items):
+        raise NotFound("officers_choice", "You can choose conversations of your team; a privacy officer adds the rest.")
+    chosen = [item.id for item in items]
     for found in tx.execute(CONVERSATION.select().where(CONVERSATION.c.id.in_(chosen))):
         about = numbering.resource(found)
         permissions.require(caller, Operation.PROPOSE_EXPORT, about, _purpose(row.ground), case=row.id)

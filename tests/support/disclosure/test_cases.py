@@ -471,6 +471,33 @@ async def test_a_supervisor_gives_nothing_herself_and_chooses_nothing_of_another
     await chosen(house, row, [Item("conversation", ann.conversation.id)], by=staff(Role.SUPERVISOR, "care"))
 
 
+@pytest.mark.clause("4(2)2")
+async def test_a_supervisor_chooses_conversations_only(house: House) -> None:
+    ann = await shopper(house, "ann@example.com")
+    row = await opened(house, "COURT", ann.caller.ref, by=SUPERVISOR)
+
+    with pytest.raises(NotFound):
+        await chosen(house, row, [Item("attachment", ann.attachment)], by=SUPERVISOR)
+    await chosen(house, row, [Item("attachment", ann.attachment)])
+
+    assert [item.kind for item in stands(house, row).items] == ["attachment"]
+
+
+@pytest.mark.clause("4(2)2")
+async def test_a_supervisor_looks_only_into_a_case_that_somebody_else_opened(house: House) -> None:
+    ann = await shopper(house, "ann@example.com")
+    row = await opened(house, "COURT", ann.caller.ref, by=SUPERVISOR)
+    await chosen(house, row, [Item("conversation", ann.conversation.id)])
+
+    with pytest.raises(NotFound):
+        await done(house, cases.preview, SUPERVISOR, row.id)
+    for other in (staff(Role.SUPERVISOR), OFFICER):
+        await done(house, cases.preview, other, row.id)
+
+    looks = [entry for entry in entries(house) if entry[0] == "disclosure.preview"]
+    assert len(looks) == 2
+
+
 @pytest.mark.clause("3(2)")
 async def test_the_ledger_and_the_rows_hold_nothing_of_what_a_case_says(house: House, tmp_path: Path) -> None:
     row = await court_case(house, await shopper(house, "ann@example.com"))

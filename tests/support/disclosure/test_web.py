@@ -65,7 +65,7 @@ async def test_a_court_gets_what_two_people_approved_and_everything_about_it_is_
     document = bytes(range(256)) * 40 + b"\r\n--not the end\r\n"
 
     await sent(desk, lee, case, document)
-    await posted(desk, lee, f"{path}/items", items=f"conversation {ann.conversation.id}\nattachment {ann.attachment}")
+    await posted(desk, iris, f"{path}/items", items=f"conversation {ann.conversation.id}\nattachment {ann.attachment}")
     looked = await posted(desk, iris, f"{path}/preview")
     await posted(desk, lee, f"{path}/decide/approve")
     too_early = await posted(desk, iris, f"{path}/export")
