@@ -230,16 +230,20 @@ def deliver(tx: Transaction, core: Core, caller: Caller, case_id: str, proof: st
 
 
 def tell(tx: Transaction, core: Core, caller: Caller, case_id: str, how: str, *, now: int) -> Disclosure:
-    """Note that the person was told. Raises: Refusal."""
-    row = _of_officer(tx, caller, case_id)
+    """Note that the person was told, also long after the case was closed. Raises: Refusal."""
+    row = _for_officer(tx, caller, case_id)
     _note(core, row, "told", how)
     row.told_ms, row.barred_ms, row.barred_review_ms = now, None, None
     return _written(tx, caller, "disclosure.tell", row, now=now)
 
 
 def bar(tx: Transaction, core: Core, caller: Caller, case_id: str, why: str, days: int, *, now: int) -> Disclosure:  # noqa: PLR0917
-    """Note why the law forbids telling the person now, and when that is looked at again. Raises: Refusal."""
-    row = _of_officer(tx, caller, case_id)
+    """Note why the law forbids telling the person now, and when that is looked at again: then this, or `tell`.
+
+    Raises:
+        Refusal: no reason, a review beyond the policy's limit, or not hers to decide.
+    """
+    row = _for_officer(tx, caller, case_id)
     if not 1 <= days <= core.policy.number("refusal_review_days"):
         raise Invalid("review", "Choose a day on which this is looked at again, within the policy's limit.")
     _note(core, row, "barred", why)
@@ -286,10 +290,15 @@ def _open_case(tx: Transaction, caller: Caller, case_id: str) -> Disclosure:
     return row
 
 
-def _of_officer(tx: Transaction, caller: Caller, case_id: str) -> Disclosure:
+def _for_officer(tx: Transaction, caller: Caller, case_id: str) -> Disclosure:
     row = _locked(tx, case_id)
     about = Resource("disclosure", row.id)
     permissions.require(caller, Operation.APPROVE_EXPORT, about, _purpose(row.ground), case=row.id)
+    return row
+
+
+def _of_officer(tx: Transaction, caller: Caller, case_id: str) -> Disclosure:
+    row = _for_officer(tx, caller, case_id)
     if row.closed_ms is not None:
         raise Conflict("disclosure_state", "This case is decided already.")
     return row

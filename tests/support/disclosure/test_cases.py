@@ -426,22 +426,42 @@ async def test_a_case_ends_only_with_proof_of_delivery_and_a_word_about_the_noti
 
 
 @pytest.mark.clause("5(1)2")
-@pytest.mark.parametrize("is_barred", [False, True])
+@pytest.mark.parametrize(("barred_ago", "is_told"), [(None, True), (29 * DAY, False), (30 * DAY, True)])
 async def test_a_person_finds_what_was_given_in_her_copy_unless_the_law_forbids_it(
-    house: House, is_barred: bool
+    house: House, barred_ago: int | None, is_told: bool
 ) -> None:
     ann = await shopper(house, "ann@example.com")
     row = await court_case(house, ann)
     await approved(house, row, OFFICER, SUPERVISOR)
     await done(house, cases.give, OFFICER, row.id)
-    if is_barred:
-        await done(house, cases.bar, OFFICER, row.id, "the court forbids it", 30)
+    if barred_ago is not None:
+        await done(house, cases.bar, OFFICER, row.id, "the court forbids it", 30, now=clock.now() - barred_ago)
 
     request = copies.Request(ann.caller.ref, "en")
     copy = house.core.database.read_now(copies.gather, house.core, house.holdings, request)
 
     told = [record for holding, records in copy.sections if holding.name == "disclosures" for record in records]
-    assert [record.fields["Recipient"] for record in told] == ([] if is_barred else [WHO])
+    assert [record.fields["Recipient"] for record in told] == ([WHO] if is_told else [])
+
+
+@pytest.mark.clause("4(3)3")
+async def test_a_bar_is_looked_at_again_and_the_person_told_after_the_case_was_closed(house: House) -> None:
+    row = await court_case(house, await shopper(house, "ann@example.com"))
+    await approved(house, row, OFFICER, SUPERVISOR)
+    await done(house, cases.give, OFFICER, row.id)
+    await done(house, cases.deliver, OFFICER, row.id, "by courier")
+    await done(house, cases.bar, OFFICER, row.id, "the court forbids it", 30)
+    await done(house, cases.close, OFFICER, row.id)
+
+    await done(house, cases.bar, OFFICER, row.id, "the court still forbids it", 30, now=NOW + 30 * DAY)
+    barred = stands(house, row).row
+    await done(house, cases.tell, OFFICER, row.id, "letter of 3 March", now=NOW + 60 * DAY)
+    told = stands(house, row).row
+
+    assert barred.barred_review_ms == NOW + 60 * DAY
+    assert (told.told_ms, told.barred_ms, told.closed_ms) == (NOW + 60 * DAY, None, NOW)
+    with pytest.raises(Conflict, match="disclosure_state"):
+        await done(house, cases.deliver, OFFICER, row.id, "again")
 
 
 @pytest.mark.clause("4(2)2")

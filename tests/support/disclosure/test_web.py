@@ -88,6 +88,9 @@ async def test_a_court_gets_what_two_people_approved_and_everything_about_it_is_
     screen = (await desk.get(case, headers=iris.page)).text
     assert re.search(r"Manifest \(SHA-256\)</dt><dd><code class=\"secret\">[0-9a-f]{64}", screen)
     assert "by courier, receipt 7" in screen
+    assert f"{case}/note/tell" in screen
+    assert f"{case}/note/deliver" not in screen
+    assert f"{case}/decide/close" not in screen
 
 
 @pytest.mark.clause("4(3)3")
