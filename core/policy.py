@@ -128,14 +128,18 @@ def load(path: Path, *, controller: str = "This shop", contact: str = "the shop"
     """Read the policy; `controller` and `contact` are who it names (R-PRE-1).
 
     Raises:
-        PolicyFault: naming each missing or unknown clause or value and each number out of bounds.
+        PolicyFault: naming each missing or unknown clause or value and each number out of bounds, or why it cannot be
+            read at all.
     """
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise PolicyFault(path, [f"it cannot be read ({error.strerror})"]) from error
     if not controller.strip() or not contact.strip():
         raise PolicyFault(path, ["the controller's name and address are empty"])
     try:
         document = msgspec.toml.decode(raw, type=Document)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise PolicyFault(path, [str(error)]) from error
     if wrong := faults(document):
         raise PolicyFault(path, wrong)
@@ -156,18 +160,18 @@ def _filled(path: Path, document: Document, names: dict[str, object]) -> Documen
     for clause in document.clause:
         names |= clause.values
     names |= {f"{name}_days": kind.days for name, kind in document.retention.items()}
-    unknown: set[str] = set()
+    wrong: set[str] = set()
 
     def fill(node: object) -> object:
         if isinstance(node, dict):
             return {key: fill(child) for key, child in node.items()}
         if isinstance(node, list):
             return [fill(child) for child in node]
-        return _sentence(node, names, unknown) if isinstance(node, str) else node
+        return _sentence(node, names, wrong) if isinstance(node, str) else node
 
     builtins = fill(msgspec.to_builtins(document, builtin_types=(datetime.date,)))
-    if unknown:
-        raise PolicyFault(path, [f"a text names {{{name}}}, which is no value" for name in sorted(unknown)])
+    if wrong:
+        raise PolicyFault(path, sorted(wrong))
     return msgspec.convert(builtins, Document)
 
 
@@ -184,10 +188,14 @@ def _facts(node: object, where: str) -> Iterator[tuple[str, str]]:
         yield where, " ".join(str(code) for code in node) if isinstance(node, list) else str(node)
 
 
-def _sentence(text: str, names: Mapping[str, object], unknown: set[str]) -> str:
+def _sentence(text: str, names: Mapping[str, object], wrong: set[str]) -> str:
     class Named(dict[str, object]):
         def __missing__(self, name: str) -> str:
-            unknown.add(name)
+            wrong.add(f"a text names {{{name}}}, which is no value")
             return ""
 
-    return text.format_map(Named(names))
+    try:
+        return text.format_map(Named(names))
+    except (ValueError, LookupError, AttributeError, TypeError):
+        wrong.add(f"braces name a value, such as {{answer_days}}, and do nothing else: {text[:60]}")
+        return ""

@@ -64,6 +64,7 @@ def _upkeep(house: House) -> dict[str, Handler]:
     """What the stores ask for."""
 
     async def sweep_media(_: Job) -> None:
+        await holds.note(house.core)
         await uploads.sweep(house.core, house.holdings, now=clock.now())
         await sweeping.sweep(house.media, others=[archives.named], now=clock.now())
 

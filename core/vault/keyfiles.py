@@ -5,7 +5,8 @@ Danger. A file that anyone on the machine can read; a key written half; a key th
 Principle. A key folder is ours alone (0700), each file in it read-only (0400), and both are checked at every start. A
 file is written beside its place, synced, and linked into it; it is never replaced.
 
-Boundary. One file is one epoch. Destroying overwrites and unlinks it and syncs the folder; on flash and copy-on-write
+Boundary. One file is one epoch. Destroying renames it, so that it is no epoch any more, then overwrites and unlinks
+it and syncs the folder; what a stop has left of that, the next start finishes. On flash and copy-on-write
 storage that is best effort, so back-ups of the folder must be short-lived too.
 """
 
@@ -26,6 +27,7 @@ from core.vault.refusals import KeyUnavailable, StartRefused
 
 _EPOCH_FILE: Final = re.compile(r"epoch-(\d{8})\.key")
 _BOUND_FILE: Final = "keystore"
+_GONE: Final = ".gone-"
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class EpochFolder:
         self.place: Final = folder.resolve()
         if self.place.exists():
             refuse_loose(self.place, 0o700)
+            self._finish_removals()
             for epoch in self.epochs():
                 refuse_loose(self.path(epoch), 0o400)
 
@@ -73,13 +76,20 @@ class EpochFolder:
         """Overwrite the epoch's file and take it away; repeating it is harmless."""
         path = self.path(epoch)
         if path.exists():
-            path.chmod(0o600)
-            with path.open("r+b") as file:
-                file.write(b"\0" * os.fstat(file.fileno()).st_size)
-                file.flush()
-                os.fsync(file.fileno())
-            path.unlink()
-            disk.sync_folder(self.place)
+            disk.move(path, self.place / f"{_GONE}{path.name}")
+        self._finish_removals()
+
+    def _finish_removals(self) -> None:
+        """Overwrite and unlink what was renamed to go; another process may be at it too."""
+        for path in self.place.glob(f"{_GONE}*"):
+            with contextlib.suppress(FileNotFoundError):
+                path.chmod(0o600)
+                with path.open("r+b") as file:
+                    file.write(b"\0" * os.fstat(file.fileno()).st_size)
+                    file.flush()
+                    os.fsync(file.fileno())
+                path.unlink()
+                disk.sync_folder(self.place)
 
     def bound_to(self) -> str | None:
         """The keystore these epochs were first used with."""

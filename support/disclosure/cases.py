@@ -13,7 +13,7 @@ Boundary. A verb is one transaction with its ledger entry, which names the case 
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import msgspec
@@ -125,12 +125,17 @@ def choose(  # noqa: PLR0917  (what of whose goes into which case)
     *,
     now: int,
 ) -> Disclosure:
-    """Say what exactly is to be given; what was chosen before is replaced. Raises: Refusal."""
+    """Say what exactly is to be given; what was chosen before is replaced, and a conversation ends where it ends now.
+
+    Raises:
+        Refusal: something does not go with the ground, the subject or the caller.
+    """
     row = _open_case(tx, caller, case_id)
     _check_items(tx, core, holdings, row, items, now=now)
     _check_team(tx, caller, row, items)
+    fixed = [_fixed(tx, item) for item in items]
     tx.execute(delete(DisclosureItem).where(col(DisclosureItem.disclosure_id) == row.id))
-    for item in items:
+    for item in fixed:
         tx.session.add(
             DisclosureItem(disclosure_id=row.id, kind=item.kind, object_id=item.id, first=item.first, last=item.last)
         )
@@ -170,8 +175,15 @@ def preview(tx: Transaction, core: Core, caller: Caller, case_id: str, *, now: i
     row = _locked(tx, case_id)
     about = Resource("disclosure", row.id)
     permissions.require(caller, Operation.SECOND_EXPORT, about, _purpose(row.ground), case=row.id)
+    if not may_preview(caller, row):
+        raise NotFound
     _written(tx, caller, "disclosure.preview", row, now=now)
     return standing(tx, core, caller, case_id, now=now)
+
+
+def may_preview(caller: Caller, row: Disclosure) -> bool:
+    """A supervisor looks only into a case of somebody else's: her own would open anybody's things to her."""
+    return caller.role is not Role.SUPERVISOR or row.opened_by != caller.ref
 
 
 def give(tx: Transaction, core: Core, caller: Caller, case_id: str, *, now: int) -> Standing:
@@ -218,16 +230,20 @@ def deliver(tx: Transaction, core: Core, caller: Caller, case_id: str, proof: st
 
 
 def tell(tx: Transaction, core: Core, caller: Caller, case_id: str, how: str, *, now: int) -> Disclosure:
-    """Note that the person was told. Raises: Refusal."""
-    row = _of_officer(tx, caller, case_id)
+    """Note that the person was told, also long after the case was closed. Raises: Refusal."""
+    row = _for_officer(tx, caller, case_id)
     _note(core, row, "told", how)
     row.told_ms, row.barred_ms, row.barred_review_ms = now, None, None
     return _written(tx, caller, "disclosure.tell", row, now=now)
 
 
 def bar(tx: Transaction, core: Core, caller: Caller, case_id: str, why: str, days: int, *, now: int) -> Disclosure:  # noqa: PLR0917
-    """Note why the law forbids telling the person now, and when that is looked at again. Raises: Refusal."""
-    row = _of_officer(tx, caller, case_id)
+    """Note why the law forbids telling the person now, and when that is looked at again: then this, or `tell`.
+
+    Raises:
+        Refusal: no reason, a review beyond the policy's limit, or not hers to decide.
+    """
+    row = _for_officer(tx, caller, case_id)
     if not 1 <= days <= core.policy.number("refusal_review_days"):
         raise Invalid("review", "Choose a day on which this is looked at again, within the policy's limit.")
     _note(core, row, "barred", why)
@@ -274,10 +290,15 @@ def _open_case(tx: Transaction, caller: Caller, case_id: str) -> Disclosure:
     return row
 
 
-def _of_officer(tx: Transaction, caller: Caller, case_id: str) -> Disclosure:
+def _for_officer(tx: Transaction, caller: Caller, case_id: str) -> Disclosure:
     row = _locked(tx, case_id)
     about = Resource("disclosure", row.id)
     permissions.require(caller, Operation.APPROVE_EXPORT, about, _purpose(row.ground), case=row.id)
+    return row
+
+
+def _of_officer(tx: Transaction, caller: Caller, case_id: str) -> Disclosure:
+    row = _for_officer(tx, caller, case_id)
     if row.closed_ms is not None:
         raise Conflict("disclosure_state", "This case is decided already.")
     return row
@@ -306,13 +327,26 @@ def _check_items(
 
 
 def _check_team(tx: Transaction, caller: Caller, row: Disclosure, items: Sequence[Item]) -> None:
-    """A supervisor proposes conversations of her own team only. Raises: NotFound."""
+    """A supervisor proposes conversations of her own team only; an officer adds the rest. Raises: NotFound."""
     if caller.role is not Role.SUPERVISOR:
         return
-    chosen = [item.id for item in items if item.kind == "conversation"]
+    if any(item.kind != "conversation" for item in items):
+        raise NotFound("officers_choice", "You can choose conversations of your team; a privacy officer adds the rest.")
+    chosen = [item.id for item in items]
     for found in tx.execute(CONVERSATION.select().where(CONVERSATION.c.id.in_(chosen))):
         about = numbering.resource(found)
         permissions.require(caller, Operation.PROPOSE_EXPORT, about, _purpose(row.ground), case=row.id)
+
+
+def _fixed(tx: Transaction, item: Item) -> Item:
+    """A conversation with its last entry as of now: nobody approves what is written afterwards. Raises: Invalid."""
+    if item.kind != "conversation":
+        return item
+    newest = int(tx.execute(select(CONVERSATION.c.last_pub_seq).where(CONVERSATION.c.id == item.id)).scalar_one())
+    first, last = item.first or 1, min(item.last or newest, newest)
+    if first > last:
+        raise Invalid("range", "Give the first and the last entry of the conversation, in this order.")
+    return replace(item, first=first, last=last)
 
 
 def _is_range(item: Item) -> bool:

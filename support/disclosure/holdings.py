@@ -10,6 +10,7 @@ from functools import partial
 from sqlalchemy import delete
 from sqlmodel import col, select
 
+from core import clock
 from core.database import Transaction
 from core.holdings import Copying, Due, Held, Holding, Part, Record, Ref
 from core.policy import Policy
@@ -69,9 +70,10 @@ def _erase(tx: Transaction, refs: Sequence[Ref], *, now: int) -> int:
 
 def _export(core: Core, copying: Copying) -> Iterator[Part]:
     """Each case of which she may know: what went out under which ground, to whom, and what it held."""
+    now = clock.now()
     hers = select(Disclosure).where(Disclosure.subject == copying.subject, col(Disclosure.given_ms).is_not(None))
     for row in copying.tx.session.exec(hers.order_by(col(Disclosure.given_ms))).all():
-        if row.barred_ms is not None:
+        if (row.barred_review_ms or 0) > now:
             continue
         items = copying.tx.session.exec(select(DisclosureItem).where(DisclosureItem.disclosure_id == row.id)).all()
         about = {

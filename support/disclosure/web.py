@@ -275,6 +275,7 @@ async def _case(
         may_hold=stands.row.ground in HOLD_GROUNDS,
         is_officer=caller.role is Role.PRIVACY_OFFICER,
         may_approve=is_reader and caller.ref not in {each.by for each in stands.approvals},
+        may_preview=is_reader and cases.may_preview(caller, stands.row),
         may_edit=is_reader and stands.row.given_ms is None and stands.row.closed_ms is None,
         now=now,
         refused=refused.sentence if refused else None,

@@ -13,6 +13,7 @@ Boundary. Proposing and publishing are one transaction each, with their entry in
 
 import asyncio
 import datetime
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -71,21 +72,32 @@ class Draft:
     earliest: datetime.date
 
 
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file that can be obeyed."""
+
+    path: Path
+    policy: Policy
+
+
 @dataclass(frozen=True)
 class Shelf:
-    """The files of the policy's folder: those that can be obeyed, by version, and what is wrong with the others."""
+    """The files of the policy's folder: those that can be obeyed, by version, and what is wrong with the others.
 
-    versions: Mapping[str, Path]
-    policies: Mapping[str, Policy]
+    A version may have several files, such as a draft that is a copy: what was published says which of them counts, and
+    for one that is not published the first.
+    """
+
+    versions: Mapping[str, Sequence[File]]
     unreadable: Mapping[str, Sequence[str]]
 
 
 def shelf(settings: Settings) -> Shelf:
-    """Read the policy's folder, for no shop in particular, so that two shops read the same."""
-    versions: dict[str, Path] = {}
-    policies: dict[str, Policy] = {}
+    """Read the policy's folder, the settings' own file first, for no shop in particular: two shops read the same."""
+    versions: dict[str, list[File]] = {}
     unreadable: dict[str, Sequence[str]] = {}
-    for file in sorted({path.resolve() for path in (settings.policy, *settings.policy.parent.glob("*.toml"))}):
+    paths = (settings.policy, *sorted(settings.policy.parent.glob("*.toml")))
+    for file in dict.fromkeys(Path(os.path.realpath(path)) for path in paths):
         try:
             read = policy.load(file)
         except PolicyFault as fault:
@@ -93,9 +105,9 @@ def shelf(settings: Settings) -> Shelf:
             continue
         if not _VERSION.fullmatch(read.version) or read.version in versions:
             unreadable[file.name] = [f"{read.version} is no name for a version, or another file has it"]
-            continue
-        versions[read.version], policies[read.version] = file, read
-    return Shelf(versions, policies, unreadable)
+        if _VERSION.fullmatch(read.version):
+            versions.setdefault(read.version, []).append(File(file, read))
+    return Shelf(versions, unreadable)
 
 
 def settle(database: Database, settings: Settings, *, now: int) -> Policy:
@@ -114,11 +126,10 @@ def settle(database: Database, settings: Settings, *, now: int) -> Policy:
 def in_force(tx: Transaction, settings: Settings, found: Shelf, *, now: int) -> Policy:
     """The newest published version whose day has come. Raises: Unavailable, when it is not what was published."""
     rows = every(tx)
-    for row in rows:
-        _refuse_edited(row, settings, found)
+    files = [_as_published(row, settings, found) for row in rows]
     current = current_of(rows, now=now)
     row = rows[current]
-    read = policy.load(found.versions[row.version], controller=settings.controller_name, contact=settings.contact_email)
+    read = policy.load(files[current].path, controller=settings.controller_name, contact=settings.contact_email)
     return replace(read, sha256=row.sha256, follows=_followed(rows[: current + 1]))
 
 
@@ -174,7 +185,7 @@ def drafts(tx: Transaction, core: Core, *, now: int) -> list[Draft]:
     rows = every(tx)
     newest = facts_of(rows[-1])
     published = {row.version for row in rows}
-    files = shelf(core.settings).policies.values()
+    files = [files[0].policy for files in shelf(core.settings).versions.values()]
     earliest = _day(now + core.policy.days("change_notice") * DAY, core.settings) + datetime.timedelta(days=1)
     return [
         Draft(
@@ -295,27 +306,30 @@ def _row(file: Policy, *, effective_ms: int, now: int) -> PolicyVersion:
 def _unpublished(tx: Transaction, core: Core, version: str) -> Policy:
     if tx.session.get(PolicyVersion, version) is not None:
         raise Conflict("policy_published", "This version is published already and cannot be changed.")
-    if (read := shelf(core.settings).policies.get(version)) is None:
+    if (files := shelf(core.settings).versions.get(version)) is None:
         raise NotFound
-    return read
+    return files[0].policy
 
 
-def _refuse_edited(row: PolicyVersion, settings: Settings, found: Shelf) -> None:
+def _as_published(row: PolicyVersion, settings: Settings, found: Shelf) -> File:
+    """The file of this version that is what was published, to the letter if there is one. Raises: Unavailable."""
     folder = settings.policy.parent
-    if row.version not in found.policies:
+    files = sorted(found.versions.get(row.version, ()), key=lambda file: file.policy.sha256 != row.sha256)
+    if not files:
         raise Unavailable(
             "policy_missing",
             f"Version {row.version} of the policy was published, and there is no file in {folder} that can be read as "
             "this version. Put its file back as it was: people agreed to what it says.",
         )
-    edited = changes.broken(facts_of(row), found.policies[row.version].facts())
-    if edited:
+    edited = [changes.broken(facts_of(row), file.policy.facts()) for file in files]
+    if all(edited):
         raise Unavailable(
             "policy_edited",
-            f"Version {row.version} of the policy was edited after it was published ({', '.join(edited[:3])}). "
+            f"Version {row.version} of the policy was edited after it was published ({', '.join(edited[0][:3])}). "
             f"A published version is never changed: put its file back as it was, write the change into a new file "
             f"in {folder} with a version and a day of its own, and publish that at /policy/versions.",
         )
+    return next(file for file, wrong in zip(files, edited, strict=True) if not wrong)
 
 
 def _followed(rows: Sequence[PolicyVersion]) -> frozenset[str]:

@@ -8,8 +8,9 @@ supervisor proposes, a privacy officer sets, and lifting takes two different off
 the policy, a case and a day on which somebody looks at it again. Held is not readable: what has expired stays hidden.
 
 Boundary. A verb is one transaction with its ledger entry. Lifting puts the work that was deferred into the queue in
-the same transaction. What the data know of holds is noted beside the keys afterwards (`note`), and comes back from
-there after a restore (`replay`), before anything is erased.
+the same transaction. What the data know of holds is noted beside the keys afterwards (`note`, which the schedule
+repeats, because a stop may come between), and comes back from there after a restore (`replay`), before anything is
+erased.
 """
 
 from collections.abc import Mapping, Sequence
@@ -102,11 +103,16 @@ def decline(tx: Transaction, caller: Caller, hold_id: str, *, now: int) -> Hold:
 
 
 def renew(tx: Transaction, caller: Caller, hold_id: str, *, policy: Policy, days: int, now: int) -> Hold:
-    """Looked at again and still needed: the next review is so many days from now. Raises: Refusal."""
+    """Looked at again and still needed: the next review is so many days from now, and nobody's wish to lift it stands.
+
+    Raises:
+        Refusal: it is not in force, not hers to decide, or the review lies beyond the policy's limit.
+    """
     hold = _of_officer(tx, caller, hold_id, Operation.SET_HOLD)
     _require_in_force(hold)
     _check_review(policy, days)
     hold.review_days, hold.review_ms = days, now + days * DAY
+    hold.release_by, hold.release_ms = None, None
     return _written(tx, caller, "hold.renew", hold, now=now)
 
 

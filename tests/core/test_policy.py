@@ -73,6 +73,10 @@ def test_a_missing_clause_is_named(changed: Any) -> None:
         ('text.en = "Sign in to do it yourself."', 'text.en = " "', "empty text"),
         ("within {answer_days} days", "within {anwser_days} days", "{anwser_days}, which is no value"),
         ("lead.en =", "led.en =", "led"),
+        ("within {answer_days} days", "within { days", "braces name a value"),
+        ("within {answer_days} days", "within {} days", "braces name a value"),
+        ("within {answer_days} days", "within {answer_days.length} days", "braces name a value"),
+        ("within {answer_days} days", "within {answer_days[0]} days", "braces name a value"),
     ],
 )
 @pytest.mark.clause("4(2)1")
@@ -82,6 +86,15 @@ def test_what_cannot_be_obeyed_stops_the_start_and_is_named(changed: Any, old: s
     found = faults_of(path)
 
     assert named in found
+
+
+def test_a_file_that_cannot_be_read_or_is_no_text_is_a_fault_as_any_other(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(FILE.read_bytes() + "# café".encode("latin-1"))
+
+    assert "utf-8" in faults_of(latin)
+    for unreadable in (tmp_path / "gone.toml", tmp_path):
+        assert "it cannot be read" in faults_of(unreadable)
 
 
 @pytest.mark.clause("preface")

@@ -9,7 +9,7 @@ import pytest
 
 from core.settings import Settings
 from core.vault import StartRefused, Vault
-from core.vault.keyfiles import EpochFolder
+from core.vault.keyfiles import EpochFolder, write_key
 from core.vault.providers import EnvProvider, FileProvider, open_provider
 from tests.core.vault.conftest import Open
 
@@ -54,6 +54,28 @@ def test_the_first_run_makes_keys_that_only_we_can_read(settings: Settings, keys
         "sign.d/audit.key": 0o400,
         "sign.d/export.key": 0o400,
     }
+
+
+@pytest.mark.clause("5(1)3")
+def test_a_start_finishes_the_removal_of_an_epoch_that_a_crash_cut_short(
+    settings: Settings, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used(settings)
+    folder = EpochFolder(keys)
+    write_key(folder.path(2), os.urandom(32))
+
+    def crash(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as crashing:
+        crashing.setattr(os, "fstat", crash)
+        with pytest.raises(KeyboardInterrupt):
+            folder.remove(2)
+    left = len(list(keys.glob(".gone-*")))
+    used(settings)
+
+    assert left == 1
+    assert sorted(path.name for path in keys.iterdir()) == ["epoch-00000001.key", "keystore"]
 
 
 def test_a_missing_key_is_never_replaced(settings: Settings, keys: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import uuid
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from chat.log import Draft
 from core import clock, ids, jobs, ledger
 from core.clock import DAY, HOUR
 from core.database import Transaction
@@ -29,7 +31,7 @@ from support.privacy import copies, erasure, holds, retention, verifying
 from support.privacy.holds import Wanted
 from support.processors import register
 from support.processors.register import Agreement
-from tests.support.privacy.conftest import CANARY, NOW, Shopper, conversation_of, house, shopper
+from tests.support.privacy.conftest import CANARY, NOW, Shopper, conversation_of, house, said, shopper
 from tests.support.privacy.test_retention import count, entries
 
 __all__ = ["house"]  # pytest finds it by its name
@@ -206,8 +208,9 @@ async def test_only_what_is_the_persons_can_be_chosen(house: House) -> None:
     for wrong in ([], [Item("metadata", "device")]):
         with pytest.raises(Invalid):
             await chosen(house, row, wrong)
-    with pytest.raises(Invalid):
-        await chosen(house, row, [Item("conversation", ann.conversation.id, 5, 2)])
+    for wrong_span in ((5, 2), (50, 99)):
+        with pytest.raises(Invalid):
+            await chosen(house, row, [Item("conversation", ann.conversation.id, *wrong_span)])
     with pytest.raises(NotFound):
         await chosen(house, row, [Item("conversation", bea.conversation.id)])
     await chosen(house, row, [Item("conversation", ann.conversation.id, 2, 5)])
@@ -251,6 +254,27 @@ async def test_a_range_gives_only_its_entries_and_a_picture_only_when_it_is_chos
         media = [name for name in file.namelist() if name.startswith("media/")]
     assert [line["fields"]["seq"] for line in lines if line["thread"]] == [1]
     assert [name.startswith(f"media/{ann.attachment}") for name in media] == [True]
+
+
+@pytest.mark.clause("4(3)3")
+@pytest.mark.parametrize("span", [(None, None), (2, None), (1, 99)])
+async def test_what_is_written_after_the_two_approvals_does_not_go_out(
+    house: House, tmp_path: Path, span: tuple[int | None, int | None]
+) -> None:
+    ann = await shopper(house, "ann@example.com")
+    row = await opened(house, "COURT", ann.caller.ref)
+    await chosen(house, row, [Item("conversation", ann.conversation.id, *span)])
+    await approved(house, row, OFFICER, SUPERVISOR)
+
+    late = Draft(ann.conversation.id, ann.caller, str(uuid.uuid4()), "message", {"text": "written afterwards"})
+    await said(house, [late], now=NOW)
+    await archived(house, row, tmp_path / "case.zip")
+
+    assert stands(house, row).is_cleared
+    with zipfile.ZipFile(tmp_path / "case.zip") as file:
+        given = file.read("conversations.jsonl").decode()
+    assert "We look into it." in given
+    assert "written afterwards" not in given
 
 
 @pytest.mark.clause("4(1)7")
@@ -402,22 +426,42 @@ async def test_a_case_ends_only_with_proof_of_delivery_and_a_word_about_the_noti
 
 
 @pytest.mark.clause("5(1)2")
-@pytest.mark.parametrize("is_barred", [False, True])
+@pytest.mark.parametrize(("barred_ago", "is_told"), [(None, True), (29 * DAY, False), (30 * DAY, True)])
 async def test_a_person_finds_what_was_given_in_her_copy_unless_the_law_forbids_it(
-    house: House, is_barred: bool
+    house: House, barred_ago: int | None, is_told: bool
 ) -> None:
     ann = await shopper(house, "ann@example.com")
     row = await court_case(house, ann)
     await approved(house, row, OFFICER, SUPERVISOR)
     await done(house, cases.give, OFFICER, row.id)
-    if is_barred:
-        await done(house, cases.bar, OFFICER, row.id, "the court forbids it", 30)
+    if barred_ago is not None:
+        await done(house, cases.bar, OFFICER, row.id, "the court forbids it", 30, now=clock.now() - barred_ago)
 
     request = copies.Request(ann.caller.ref, "en")
     copy = house.core.database.read_now(copies.gather, house.core, house.holdings, request)
 
     told = [record for holding, records in copy.sections if holding.name == "disclosures" for record in records]
-    assert [record.fields["Recipient"] for record in told] == ([] if is_barred else [WHO])
+    assert [record.fields["Recipient"] for record in told] == ([WHO] if is_told else [])
+
+
+@pytest.mark.clause("4(3)3")
+async def test_a_bar_is_looked_at_again_and_the_person_told_after_the_case_was_closed(house: House) -> None:
+    row = await court_case(house, await shopper(house, "ann@example.com"))
+    await approved(house, row, OFFICER, SUPERVISOR)
+    await done(house, cases.give, OFFICER, row.id)
+    await done(house, cases.deliver, OFFICER, row.id, "by courier")
+    await done(house, cases.bar, OFFICER, row.id, "the court forbids it", 30)
+    await done(house, cases.close, OFFICER, row.id)
+
+    await done(house, cases.bar, OFFICER, row.id, "the court still forbids it", 30, now=NOW + 30 * DAY)
+    barred = stands(house, row).row
+    await done(house, cases.tell, OFFICER, row.id, "letter of 3 March", now=NOW + 60 * DAY)
+    told = stands(house, row).row
+
+    assert barred.barred_review_ms == NOW + 60 * DAY
+    assert (told.told_ms, told.barred_ms, told.closed_ms) == (NOW + 60 * DAY, None, NOW)
+    with pytest.raises(Conflict, match="disclosure_state"):
+        await done(house, cases.deliver, OFFICER, row.id, "again")
 
 
 @pytest.mark.clause("4(2)2")
@@ -445,6 +489,33 @@ async def test_a_supervisor_gives_nothing_herself_and_chooses_nothing_of_another
     with pytest.raises(NotFound):
         await chosen(house, row, [Item("conversation", ann.conversation.id)], by=staff(Role.SUPERVISOR, "wholesale"))
     await chosen(house, row, [Item("conversation", ann.conversation.id)], by=staff(Role.SUPERVISOR, "care"))
+
+
+@pytest.mark.clause("4(2)2")
+async def test_a_supervisor_chooses_conversations_only(house: House) -> None:
+    ann = await shopper(house, "ann@example.com")
+    row = await opened(house, "COURT", ann.caller.ref, by=SUPERVISOR)
+
+    with pytest.raises(NotFound):
+        await chosen(house, row, [Item("attachment", ann.attachment)], by=SUPERVISOR)
+    await chosen(house, row, [Item("attachment", ann.attachment)])
+
+    assert [item.kind for item in stands(house, row).items] == ["attachment"]
+
+
+@pytest.mark.clause("4(2)2")
+async def test_a_supervisor_looks_only_into_a_case_that_somebody_else_opened(house: House) -> None:
+    ann = await shopper(house, "ann@example.com")
+    row = await opened(house, "COURT", ann.caller.ref, by=SUPERVISOR)
+    await chosen(house, row, [Item("conversation", ann.conversation.id)])
+
+    with pytest.raises(NotFound):
+        await done(house, cases.preview, SUPERVISOR, row.id)
+    for other in (staff(Role.SUPERVISOR), OFFICER):
+        await done(house, cases.preview, other, row.id)
+
+    looks = [entry for entry in entries(house) if entry[0] == "disclosure.preview"]
+    assert len(looks) == 2
 
 
 @pytest.mark.clause("3(2)")

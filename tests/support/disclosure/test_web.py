@@ -65,7 +65,7 @@ async def test_a_court_gets_what_two_people_approved_and_everything_about_it_is_
     document = bytes(range(256)) * 40 + b"\r\n--not the end\r\n"
 
     await sent(desk, lee, case, document)
-    await posted(desk, lee, f"{path}/items", items=f"conversation {ann.conversation.id}\nattachment {ann.attachment}")
+    await posted(desk, iris, f"{path}/items", items=f"conversation {ann.conversation.id}\nattachment {ann.attachment}")
     looked = await posted(desk, iris, f"{path}/preview")
     await posted(desk, lee, f"{path}/decide/approve")
     too_early = await posted(desk, iris, f"{path}/export")
@@ -88,6 +88,9 @@ async def test_a_court_gets_what_two_people_approved_and_everything_about_it_is_
     screen = (await desk.get(case, headers=iris.page)).text
     assert re.search(r"Manifest \(SHA-256\)</dt><dd><code class=\"secret\">[0-9a-f]{64}", screen)
     assert "by courier, receipt 7" in screen
+    assert f"{case}/note/tell" in screen
+    assert f"{case}/note/deliver" not in screen
+    assert f"{case}/decide/close" not in screen
 
 
 @pytest.mark.clause("4(3)3")

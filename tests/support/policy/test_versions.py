@@ -1,7 +1,6 @@
 """Versions of the policy: published for good by two people, in force on their day, and refused when edited."""
 
 import hashlib
-import os
 
 import pytest
 from sqlalchemy import text
@@ -281,9 +280,42 @@ async def test_a_draft_that_cannot_be_obeyed_stops_no_start_and_is_named(shop: C
     assert "broken.toml" in versions.shelf(shop.settings).unreadable
 
 
+@pytest.mark.clause("preface")
+@pytest.mark.parametrize("prefix", ["0", "9"])
+async def test_a_draft_with_the_version_of_a_published_file_does_not_stand_in_its_place(
+    shop: Core, new_version: NewVersion, prefix: str
+) -> None:
+    path = new_version()
+    await propose(shop)
+    row = await publish(shop)
+    for file in (shop.settings.policy, path):
+        draft = file.read_text().replace("A published version is never edited.", "It is seldom edited.", 1)
+        (file.parent / f"{prefix}-{file.stem}.toml").write_text(draft)
+
+    settled = versions.settle(shop.database, shop.settings, now=row.effective_ms)
+
+    assert (settled.version, settled.sha256) == (NEXT, row.sha256)
+    assert "never edited" in settled.clause("preface").rule.en
+    assert len(versions.shelf(shop.settings).unreadable) == 2
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None])
+async def test_a_stray_draft_that_is_no_text_or_vanished_stops_no_start(shop: Core, content: bytes | None) -> None:
+    stray = shop.settings.policy.parent / "0.toml"
+    if content is None:
+        stray.symlink_to(stray.with_name("vanished.toml"))
+    else:
+        stray.write_bytes(content)
+
+    settled = versions.settle(shop.database, shop.settings, now=clock.now())
+
+    assert settled.version == FIRST
+    assert len(versions.shelf(shop.settings).unreadable) == 1
+
+
 def test_the_delivered_folder_holds_versions_that_can_be_obeyed() -> None:
     found = versions.shelf(Settings(public_url="http://localhost:8000"))
 
     assert found.unreadable == {}
-    assert found.versions[FIRST] == ROOT / "policy" / f"{FIRST}.toml"
-    assert os.path.commonpath([*found.versions.values()]).startswith(str(ROOT))
+    assert [file.path for file in found.versions[FIRST]] == [ROOT / "policy" / f"{FIRST}.toml"]
+    assert all(file.path.is_relative_to(ROOT) for files in found.versions.values() for file in files)

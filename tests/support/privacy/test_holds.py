@@ -435,6 +435,36 @@ async def test_a_hold_is_looked_at_again_within_the_policys_limit(house: House) 
     assert renewed.review_ms == NOW + 100 * DAY
 
 
+@pytest.mark.clause("4(2)2")
+async def test_a_wish_to_lift_a_hold_ends_when_it_is_renewed(house: House) -> None:
+    guest = await conversation_of(house, visitor(), "evidence")
+    hold = await held(house, "conversation", guest.id)
+    write = house.core.database.write
+
+    await write(holds.ask_release, OFFICER, hold.id, now=NOW)
+    renewed = await write(holds.renew, SECOND, hold.id, policy=house.core.policy, days=30, now=NOW + DAY)
+    with pytest.raises(Conflict, match="hold_state"):
+        await write(holds.release, SECOND, hold.id, now=NOW + 2 * DAY)
+
+    assert (renewed.release_by, renewed.release_ms) == (None, None)
+    assert guest.id in house.core.database.read_now(keeping.kept, house.holdings, house.core.policy)
+
+
+@pytest.mark.clause("4(3)3")
+async def test_a_hold_whose_note_was_lost_gets_it_within_the_hour(house: House) -> None:
+    guest = await conversation_of(house, visitor(), "evidence")
+    asked = wanted("conversation", guest.id)
+    hold = await house.core.database.write(holds.place, house.core, house.holdings, OFFICER, asked, now=NOW)
+    before = await house.core.vault.holds()
+    handlers = {schedule.MEDIA: schedule.handlers(house)[schedule.MEDIA]}
+
+    await house.core.database.write(jobs.enqueue, schedule.MEDIA, {}, run_ms=NOW, key="now")
+    await jobs.Runner(house.core, handlers).run_due(NOW)
+
+    assert before == []
+    assert [each.id for each in await house.core.vault.holds()] == [hold.id]
+
+
 @pytest.fixture
 def apart(tmp_path: Path) -> Settings:
     """Data and keys in folders of their own."""
