@@ -188,6 +188,22 @@ async def test_the_guardians_consent_goes_with_the_minor_when_an_address_is_prov
 
 
 @pytest.mark.clause("6(2)")
+async def test_who_turns_out_to_be_her_own_guardian_has_none(core: Core, visit: Visit) -> None:
+    minor = visit()
+    await ask(minor, "me@example.com")
+    await agree(minor, core)
+    page = await minor.page("/chat")
+    conversation = re.search(r'"conversation":\{"id":"([^"]+)"', page.text)
+    assert conversation
+    minor.csrf = await token_of(minor)
+
+    await minor.prove(core, "me@example.com", conversation[1])
+
+    found = await core.database.read(consents)
+    assert [row.minor_ref.partition(":")[0] for row in found] == ["visitor"]
+
+
+@pytest.mark.clause("6(2)")
 async def test_the_guardians_letter_holds_nothing_of_the_minor(core: Core, visit: Visit) -> None:
     minor = visit()
 
