@@ -138,7 +138,10 @@ export class Talk {
     this.composer.addEventListener('compose', (event) => this.#compose(/** @type {CustomEvent<Composed>} */ (event)));
     this.composer.addEventListener('input', () => (this.#held = null));
     this.composer.addEventListener('typing', () => this.session?.typing(this.#conversation));
-    this.composer.addEventListener('files', (event) => this.tray.add(/** @type {CustomEvent<{files: File[]}>} */ (event).detail.files));
+    this.composer.addEventListener('files', (event) => {
+      const { files } = /** @type {CustomEvent<{files: File[]}>} */ (event).detail;
+      void this.#begun.then(() => this.tray.add(files)); // before that nobody knows which conversation they are for
+    });
     this.tray.addEventListener('change', () => this.#filesMoved());
     this.log.addEventListener('earlier', () => this.session?.earlier(this.#conversation) || this.log.loaded());
     this.log.addEventListener('read', (event) => this.#read(/** @type {CustomEvent<{upto: number}>} */ (event).detail.upto));
