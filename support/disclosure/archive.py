@@ -5,15 +5,10 @@ It is drawn from the same parts as a person's copy, so a third person is masked 
 """
 
 import asyncio
-import hashlib
-import operator
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-import rfc8785
-import zipstream
 from sqlmodel import SQLModel, select
 
 from core.database import Transaction
@@ -22,7 +17,7 @@ from core.ledger import ENTRY
 from core.services import Core
 from support.disclosure.cases import Standing
 from support.disclosure.models import DisclosureItem
-from support.privacy import copies
+from support.privacy.packing import FORMAT, Packing, Summed
 
 LOCALE = "en"
 SIGN_IN = SQLModel.metadata.tables["sign_in"]
@@ -30,12 +25,11 @@ SIGN_IN = SQLModel.metadata.tables["sign_in"]
 
 @dataclass
 class Chosen:
-    """What goes into the archive; `manifest_sha256` is known when the last byte is drawn."""
+    """What goes into the archive; the hash of its manifest is known when the last byte is drawn."""
 
     records: Mapping[str, Sequence[Record]]
     files: Sequence[CopyFile]
-    manifest_sha256: str = ""
-    entries: list[dict[str, Any]] = field(default_factory=list)  # Any: the JSON values of the manifest
+    summed: Summed = field(default_factory=Summed)
 
 
 def gather(tx: Transaction, core: Core, holdings: Sequence[Holding], case: Standing) -> Chosen:
@@ -58,27 +52,19 @@ def gather(tx: Transaction, core: Core, holdings: Sequence[Holding], case: Stand
 
 def pieces(core: Core, case: Standing, chosen: Chosen, *, loop: asyncio.AbstractEventLoop, now: int) -> Iterator[bytes]:
     """The archive's bytes, to be drawn in a thread; files are fetched through the loop."""
-    archive = zipstream.ZipStream(compress_type=zipstream.ZIP_DEFLATED)
+    packing = Packing(core, chosen.summed, loop)
     for section, records in chosen.records.items():
-        lines = b"".join(msgspec.json.encode(record) + b"\n" for record in records)
-        name = f"{section}.jsonl"
-        archive.add(_counted([lines], name, chosen), name)
-    yield from archive.all_files()
+        packing.records(f"{section}.jsonl", records)
+    yield from packing.drawn()
     for file in chosen.files:
-        name = f"media/{file.name}"
-        archive.add(_counted(_drawn(file.open(), loop), name, chosen), name, compress_type=zipstream.ZIP_STORED)
-        yield from archive.all_files()
-    manifest = rfc8785.dumps(_manifest(core, case, chosen, now))
-    chosen.manifest_sha256 = hashlib.sha256(manifest).hexdigest()
-    archive.add(manifest, copies.MANIFEST)
-    archive.add(copies.signature(core, manifest), copies.SIGNATURE)
-    yield from archive.finalize()
+        yield from packing.file(file)
+    yield from packing.finish(_facts(core, case, chosen, now))
 
 
-def _manifest(core: Core, case: Standing, chosen: Chosen, now: int) -> dict[str, Any]:
+def _facts(core: Core, case: Standing, chosen: Chosen, now: int) -> dict[str, Any]:
     counts = {name: len(records) for name, records in chosen.records.items()}
     return {
-        "format": copies.FORMAT,
+        "format": FORMAT,
         "subject": case.row.subject,
         "case": case.row.id,
         "ground": case.row.ground,
@@ -88,7 +74,6 @@ def _manifest(core: Core, case: Standing, chosen: Chosen, now: int) -> dict[str,
         "created_ms": now,
         "policy": {"version": core.policy.version, "sha256": core.policy.sha256},
         "counts": {**counts, "files": len(chosen.files)},
-        "entries": sorted(chosen.entries, key=operator.itemgetter("name")),
         "shop": core.settings.shop_name,
     }
 
@@ -117,20 +102,3 @@ def _technical(tx: Transaction, subject: str, classes: set[str]) -> list[Record]
     if "connection" in classes:
         found.append(Record("technical", "connection", None, {"connection": ""}))
     return [record for record in found if record.fields]
-
-
-def _counted(parts: Sequence[bytes] | Iterator[bytes], name: str, chosen: Chosen) -> Iterator[bytes]:
-    digest, size = hashlib.sha256(), 0
-    for part in parts:
-        digest.update(part)
-        size += len(part)
-        yield part
-    chosen.entries.append({"name": name, "size": size, "sha256": digest.hexdigest()})
-
-
-def _drawn(stream: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
-    async def following() -> bytes | None:
-        return await anext(stream, None)
-
-    while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
-        yield piece

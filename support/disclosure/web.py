@@ -192,7 +192,7 @@ async def give(request: Request, caller: Caller) -> Response:
     async def streamed() -> AsyncIterator[bytes]:
         async for piece in iterate_in_threadpool(drawn):
             yield piece
-        await core.database.write(cases.note_manifest, stands.row.id, chosen.manifest_sha256)
+        await core.database.write(cases.note_manifest, stands.row.id, chosen.summed.manifest_sha256.hex())
 
     name = f"disclosure-{stands.row.id[:8]}.zip"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}

@@ -33,6 +33,7 @@ from media.uploads import Media
 from support.mydata import wishes
 from support.mydata.models import CopyArchive
 from support.privacy import copies
+from support.privacy.packing import Summed
 from support.rights.models import Kind
 
 JOB: Final = "mydata.copy"
@@ -98,7 +99,7 @@ async def make(media: Media, holdings: Sequence[Holding], archive_id: str, *, no
     row = await core.database.read(_one, archive_id, now=now)
     if row is None or row.state != ASKED:
         return
-    request, summed, original = copies.Request(row.subject, row.locale), copies.Summed(), Original()
+    request, summed, original = copies.Request(row.subject, row.locale), Summed(), Original()
     _, drawn = await copies.begin(core, holdings, request, Collected(), summed, now=now)
     await media.blobs.delete(row.blob)
     pieces = original.counting(_gathered(drawn))

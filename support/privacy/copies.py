@@ -13,18 +13,13 @@ files are opened afterwards, one at a time, and stream through.
 """
 
 import asyncio
-import hashlib
-import operator
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import rfc8785
-import zipstream
 from sqlalchemy import func, select
 
 from core import ledger
@@ -34,10 +29,8 @@ from core.identity.callers import SYSTEM, Caller
 from core.report import Report
 from core.services import Core
 from support.privacy import readable
+from support.privacy.packing import FORMAT, Packing, Summed
 
-FORMAT = "aftercare/copy/1"
-SIGNED = b"cs/export/v1"
-MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"
 DISCLOSURES = "disclosures"  # the holding of what was given to others
 IDS_AT_ONCE = 500
 
@@ -73,14 +66,6 @@ class Request:
     subject: str
     locale: str
     caller: Caller = SYSTEM
-
-
-@dataclass
-class Summed:
-    """The manifest as it grows: what went into the archive so far, and its own hash once it is written."""
-
-    entries: list[dict[str, Any]] = field(default_factory=list)
-    manifest_sha256: bytes = b""
 
 
 def gather(tx: Transaction, core: Core, holdings: Sequence[Holding], request: Request) -> Contents:
@@ -197,56 +182,13 @@ def _archive(  # noqa: PLR0917  (what goes in, and who is told)
     summed: Summed,
     loop: asyncio.AbstractEventLoop,
 ) -> Iterator[bytes]:
-    archive = zipstream.ZipStream(compress_type=zipstream.ZIP_DEFLATED)
-    entries = summed.entries
+    packing = Packing(core, summed, loop)
     for number, (holding, records) in enumerate(contents.sections, start=1):
-        name = f"{number:04}_{holding.name}.jsonl"
-        archive.add(_counted((msgspec.json.encode(record) + b"\n" for record in records), name, entries), name)
+        packing.records(f"{number:04}_{holding.name}.jsonl", records)
     for name, page in readable.pages(core, contents, facts):
-        archive.add(_counted([page.encode()], name, entries), name)
-    yield from archive.all_files()
+        packing.add(name, [page.encode()])
+    yield from packing.drawn()
     for done, file in enumerate(contents.files, start=1):
-        name = f"media/{file.name}"
-        archive.add(_counted(_pieces(file.open(), loop), name, entries), name, compress_type=zipstream.ZIP_STORED)
-        yield from archive.all_files()
+        yield from packing.file(file)
         report.progress("media", done, len(contents.files))
-    entries.sort(key=operator.itemgetter("name"))
-    manifest = rfc8785.dumps({**facts, "entries": entries})
-    summed.manifest_sha256 = hashlib.sha256(manifest).digest()
-    archive.add(manifest, MANIFEST)
-    archive.add(signature(core, manifest), SIGNATURE)
-    yield from archive.finalize()
-
-
-def signature(core: Core, manifest: bytes) -> bytes:
-    """The signature file: Ed25519 over the version and the manifest's hash, with the public key and its fingerprint."""
-    public = core.vault.public_key("export")
-    signed = core.vault.sign("export", SIGNED + hashlib.sha256(manifest).digest())
-    return rfc8785.dumps(
-        {
-            "algorithm": "Ed25519",
-            "public_key": public.hex(),
-            "fingerprint": hashlib.sha256(public).hexdigest()[:32],
-            "signature": signed.hex(),
-        }
-    )
-
-
-def _counted(pieces: Iterable[bytes], name: str, entries: list[dict[str, Any]]) -> Iterator[bytes]:
-    """The pieces as they are; when they end, their sum stands in the manifest's entries."""
-    digest, size = hashlib.sha256(), 0
-    for piece in pieces:
-        digest.update(piece)
-        size += len(piece)
-        yield piece
-    entries.append({"name": name, "size": size, "sha256": digest.hexdigest()})
-
-
-def _pieces(stream: AsyncIterator[bytes], loop: asyncio.AbstractEventLoop) -> Iterator[bytes]:
-    """An asynchronous stream of the loop's, read from a thread."""
-
-    async def following() -> bytes | None:
-        return await anext(stream, None)
-
-    while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
-        yield piece
+    yield from packing.finish(facts)

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from support.privacy.copies import FORMAT, MANIFEST, SIGNATURE, SIGNED
+from support.privacy.packing import FORMAT, MANIFEST, SIGNATURE, SIGNED
 
 IsSigned = Callable[[bytes, bytes], bool]
 LARGEST_MANIFEST = 64 * 1024 * 1024

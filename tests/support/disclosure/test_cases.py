@@ -27,7 +27,7 @@ from support.disclosure import archive, cases, grounds, sealing
 from support.disclosure.cases import Asked, Item, Standing
 from support.disclosure.models import Disclosure
 from support.house import House
-from support.privacy import copies, erasure, holds, retention, verifying
+from support.privacy import copies, erasure, holds, packing, retention, verifying
 from support.privacy.holds import Wanted
 from support.processors import register
 from support.processors.register import Agreement
@@ -229,14 +229,14 @@ async def test_the_archive_holds_what_was_chosen_and_nothing_else_and_is_signed(
     found = verifying.verify(tmp_path / "case.zip", lambda m, s: house.core.vault.verify("export", m, s))
     with zipfile.ZipFile(tmp_path / "case.zip") as file:
         names, text = file.namelist(), file.read("conversations.jsonl").decode()
-        manifest = json.loads(file.read(copies.MANIFEST))
+        manifest = json.loads(file.read(packing.MANIFEST))
     assert found.entries == 1
     assert names == ["conversations.jsonl", "manifest.json", "manifest.sig"]
     assert CANARY in text
     assert other.id not in text
     assert "internal: difficult" not in text
     assert "Benedikta" not in text
-    assert (manifest["case"], manifest["ground"], len(gathered.manifest_sha256)) == (row.id, "COURT", 64)
+    assert (manifest["case"], manifest["ground"], len(gathered.summed.manifest_sha256.hex())) == (row.id, "COURT", 64)
 
 
 @pytest.mark.clause("4(3)3")

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from chat.log import Draft
 from core.report import Collected
 from support.house import House
-from support.privacy import commands, copies, verifying
+from support.privacy import commands, copies, packing, verifying
 from support.privacy.copies import Request
 from support.privacy.verifying import Spoiled
 from tests.support.privacy.conftest import CANARY, NOW, Shopper, said, shopper
@@ -103,7 +103,7 @@ async def test_a_copy_that_fails_leaves_nothing_readable(
     def fail(*_: object) -> bytes:
         raise OSError
 
-    monkeypatch.setattr(copies, "signature", fail)
+    monkeypatch.setattr(packing, "signature", fail)
     with pytest.raises(OSError):
         await copied(house, ann, out / "ann.zip")
 
@@ -150,7 +150,7 @@ def signed_again(found: dict[str, bytes]) -> list[tuple[str, bytes]]:
     (entry,) = [entry for entry in manifest["entries"] if entry["name"] == "index.html"]
     entry |= {"size": len(page), "sha256": hashlib.sha256(page).hexdigest()}
     raw, key = json.dumps(manifest).encode(), Ed25519PrivateKey.generate()
-    signed = key.sign(copies.SIGNED + hashlib.sha256(raw).digest())
+    signed = key.sign(packing.SIGNED + hashlib.sha256(raw).digest())
     signature = json.loads(found["manifest.sig"])
     signature |= {"public_key": key.public_key().public_bytes_raw().hex(), "signature": signed.hex()}
     return [
