@@ -11,12 +11,11 @@ Boundary. The code, the person and the sign-in change in one transaction.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core import clock, mail
+from core import mail
 from core.database import Transaction
 from core.identity import codes, people, signins
 from core.identity.callers import Caller
 from core.identity.codes import Asker, CodePurpose, Issued, Typed, WrongCode
-from core.identity.models import Person
 from core.identity.people import NewKey
 from core.identity.signins import Fresh, Holder
 from core.refusals import NotAllowed, NotSignedIn, Refusal, Unavailable
@@ -99,7 +98,7 @@ def _confirm(
     if is_new and key is None:  # erased between our look and now: nothing stands, and the same code works again
         raise Unavailable
     person = people.find_or_create(tx, core.vault, email, key=key, now=now)
-    if known is not None and not is_new and _was_away(core, known, now=now):
+    if known is not None and people.was_away(known, core.policy, now=now):
         person.returned_ms = now
     person.verified_ms = now
     for replaced in replaces:
@@ -115,12 +114,6 @@ def _confirm(
         proven_ms=now,
     )
     return SignedIn(fresh, caller, is_new)
-
-
-def _was_away(core: Core, known: Person, *, now: int) -> bool:
-    """Whether she proved her address so long ago that an open mailbox alone says little (clause 5(2)1)."""
-    last = known.verified_ms or known.created_ms
-    return last <= now - core.policy.days("identity_stale") * clock.DAY
 
 
 def _tell_elsewhere(tx: Transaction, core: Core, person_id: str, email: str, asker: Asker, *, now: int) -> None:

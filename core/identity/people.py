@@ -20,6 +20,7 @@ from core import ids
 from core.database import Transaction
 from core.identity.models import Person, Visitor
 from core.masking import mask_email, mask_name
+from core.policy import Policy
 from core.refusals import Invalid
 from core.services import Core
 from core.vault.keys import DataKey
@@ -124,6 +125,11 @@ def find_or_create(
     tx.session.add(person)
     tx.session.flush()
     return person
+
+
+def was_away(person: Person, policy: Policy, *, now: int) -> bool:
+    """Whether the address was proven so long ago that an open mailbox alone says little (clause 5(2)1)."""
+    return (person.verified_ms or person.created_ms) <= now - policy.span_ms("identity_stale")
 
 
 def by_email(tx: Transaction, vault: Vault, email: str) -> Person | None:

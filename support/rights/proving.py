@@ -107,6 +107,5 @@ def _is_stale(tx: Transaction, policy: Policy, subject: str | None, *, now: int)
     person = people.by_id(tx, person_id) if kind == "person" else None
     if person is None:
         return True
-    last = person.verified_ms or person.created_ms
     is_new = max(person.moved_ms or 0, person.returned_ms or 0) > now - policy.number("address_fresh_days") * clock.DAY
-    return is_new or last <= now - policy.number("identity_stale_days") * clock.DAY
+    return is_new or people.was_away(person, policy, now=now)

@@ -154,8 +154,7 @@ async def test_an_open_mailbox_is_too_little_after_very_long(house: House, visit
 @pytest.mark.clause("6(2)")
 async def test_a_minor_who_signs_in_on_her_own_page_stays_one(house: House, visit: Callable[[], Visit]) -> None:
     minor = visit()
-    page_of = await minor.client.get("/chat/minor", headers={"Accept": "text/html"})
-    minor._kept(page_of)
+    await minor.see("/chat/minor")
     sent = {"csrf_token": minor.token, "email": "parent@example.com"}
     await minor.client.post("/chat/minor", data=sent, headers={"Sec-Fetch-Site": "same-origin", "Accept": "text/html"})
 
